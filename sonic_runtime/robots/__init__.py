@@ -1,0 +1,1 @@
+"""The robots this project knows, as numbers with units and sources."""
