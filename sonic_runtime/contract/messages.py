@@ -1,0 +1,139 @@
+"""What the stages of a tick hand to each other. Immutable; arrays that leave `sense` are not written to again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobotState:
+    """What the robot measured.
+
+    Attributes:
+        stamp_ns: time of measurement on the clock of the loop [ns].
+        joint_pos_hw: (29,) f64 [rad], hardware order, absolute.
+        joint_vel_hw: (29,) f64 [rad/s], hardware order.
+        base_quat_wxyz: (4,) f64 pelvis orientation in the world, from the pelvis IMU.
+        base_ang_vel_b: (3,) f64 [rad/s], pelvis gyro, body frame.
+        joint_torque_hw: (29,) f64 [N m], hardware order; zeros where a backend has none.
+        base_pos_w: (3,) f64 [m], pelvis position; a simulator's ground truth, None on a robot. No policy sees it.
+    """
+
+    stamp_ns: int
+    joint_pos_hw: Array
+    joint_vel_hw: Array
+    base_quat_wxyz: Array
+    base_ang_vel_b: Array
+    joint_torque_hw: Array
+    base_pos_w: Array | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A piece of reference motion at the control rate, and the frame to track now.
+
+    Attributes:
+        joint_pos_pol: (T, 29) f64 [rad], policy order, absolute.
+        joint_vel_pol: (T, 29) f64 [rad/s], policy order.
+        root_quat_wxyz: (T, 4) f64 root orientation in the world of the reference.
+        cursor: frame to track now, 0 <= cursor < T.
+        playing: whether the cursor moves; where it does not, future frames repeat the current one at rest.
+        root_pos_w: (T, 3) f64 [m] root position in the world of the reference, where known.
+        vr_pos_b: (T, 3, 3) f64 [m] left wrist, right wrist, torso points in the reference root frame, where known.
+        vr_quat_b_wxyz: (T, 3, 4) f64 their orientations in the reference root frame, where known.
+        smpl_joints_b: (T, 24, 3) f64 [m] SMPL joints in the frame of the SMPL root, where known.
+        smpl_root_quat_wxyz: (T, 4) f64 SMPL root orientation, z up, x forward, where known.
+    """
+
+    joint_pos_pol: Array
+    joint_vel_pol: Array
+    root_quat_wxyz: Array
+    cursor: int
+    playing: bool = True
+    root_pos_w: Array | None = None
+    vr_pos_b: Array | None = None
+    vr_quat_b_wxyz: Array | None = None
+    smpl_joints_b: Array | None = None
+    smpl_root_quat_wxyz: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.joint_pos_pol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What the operator or a stream wants now.
+
+    Attributes:
+        reference: motion and the frame to track.
+        encoder: encoder that reads it: "g1", "teleop" or "smpl".
+        heading_quat_wxyz: (4,) f64 rotation about z that turns reference headings into the robot's world; fixed when
+            tracking starts, so that the reference begins in the direction the robot faces.
+        stamp_ns: when the newest data of the reference arrived, on the clock of the loop [ns].
+    """
+
+    reference: Reference
+    encoder: str
+    heading_quat_wxyz: Array
+    stamp_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointTarget:
+    """What the motors are told: torque = stiffness (pos - q) + damping (vel - dq) + torque_ff, clipped to effort.
+
+    Attributes:
+        joint_pos_hw: (29,) f64 [rad], hardware order.
+        joint_vel_hw: (29,) f64 [rad/s].
+        stiffness_hw: (29,) f64 [N m/rad].
+        damping_hw: (29,) f64 [N m s/rad].
+        torque_ff_hw: (29,) f64 [N m].
+    """
+
+    joint_pos_hw: Array
+    joint_vel_hw: Array
+    stiffness_hw: Array
+    damping_hw: Array
+    torque_ff_hw: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a controller made of a state and a goal.
+
+    Attributes:
+        target: joint target, not yet guarded.
+        action_pol: (29,) f32 raw network output in policy order, or None where no network ran.
+        token: (64,) f32 quantised motion token, or None.
+    """
+
+    target: JointTarget
+    action_pol: Array | None = None
+    token: Array | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why the guard stopped a run: `code` is a short name ("stale_stream"), `detail` a full sentence with numbers."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickReport:
+    """Everything one tick saw and did. `stage_ns` maps sense, command, decide, act, guard, write to nanoseconds."""
+
+    index: int
+    state: RobotState
+    goal: Goal | None
+    mode: str
+    decision: Decision
+    target: JointTarget
+    fault: Fault | None = None
+    stage_ns: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The last check between an action and the motors."""

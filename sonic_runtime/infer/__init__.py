@@ -1,0 +1,1 @@
+"""Observation vectors to a raw policy action, through ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Motion clips: one schema, the formats read into it, and a procedural generator."""

@@ -1,0 +1,1 @@
+"""Robot state and goal to the observation vectors a policy reads."""

@@ -1,0 +1,1 @@
+"""Robot ports: the backends that read a robot state and write a joint target."""

@@ -1,0 +1,1 @@
+"""The tracking environment: pure tensor terms, and one adapter to Isaac Lab."""

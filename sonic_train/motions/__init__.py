@@ -1,0 +1,1 @@
+"""Reference motions as flat buffers on the training device."""

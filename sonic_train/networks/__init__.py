@@ -1,0 +1,1 @@
+"""Encoders, quantiser, decoders, critic and their normalisers."""

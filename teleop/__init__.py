@@ -1,0 +1,1 @@
+"""Goal sources: streams, motion files and the wire format they arrive in."""
