@@ -1,0 +1,36 @@
+"""The three points that a VR headset and two hand controllers would give for a robot motion."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sonic_runtime.contract.rotations import quat_conjugate, quat_multiply, quat_rotate, quat_rotate_inverse
+from sonic_runtime.robots import g1
+
+Array = npt.NDArray[np.floating]
+
+
+def vr_points(body_pos_w: Array, body_quat_wxyz: Array) -> tuple[Array, Array]:
+    """Return left wrist, right wrist and torso point in the root frame of the same frame.
+
+    point = p_body + R_body offset, then R_root^-1 (point - p_root); orientation = q_root^-1 q_body (SONIC
+    deployment). Orientations get w >= 0, so that one pose has one number.
+
+    Args:
+        body_pos_w: (T, 30, 3) [m], model order, pelvis first.
+        body_quat_wxyz: (T, 30, 4).
+
+    Returns:
+        (T, 3, 3) [m] positions and (T, 3, 4) wxyz orientations.
+    """
+    root_pos, root_quat = body_pos_w[:, 0], body_quat_wxyz[:, 0]
+    positions, orientations = [], []
+    for body, offset in g1.VR_POINTS:
+        i = g1.BODY_NAMES.index(body)
+        quat = body_quat_wxyz[:, i]
+        offset_w = quat_rotate(quat, np.broadcast_to(np.asarray(offset, dtype=float), (len(quat), 3)))
+        positions.append(quat_rotate_inverse(root_quat, body_pos_w[:, i] + offset_w - root_pos))
+        local = quat_multiply(quat_conjugate(root_quat), quat)
+        orientations.append(np.where(local[:, :1] < 0.0, -local, local))
+    return np.stack(positions, axis=1), np.stack(orientations, axis=1)
