@@ -1,5 +1,8 @@
 """The MuJoCo model of the G1, built from the tables."""
 
+# MuJoCo's compiled modules carry no type stubs, so that pyright sees none of their names
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import mujoco
@@ -40,8 +43,8 @@ def build_spec(
     Args:
         timestep_s: physics step [s].
         floor: add a ground plane at z = 0, a light and a sky.
-        actuators: add position servos with the gains and effort limits of the motor classes, sensors of the two IMUs,
-            and a keyframe "default". A port may set the gains anew at run time.
+        actuators: add position servos with the gains and effort limits of the motor classes, sites, sensors of the
+            two IMUs, a tracking camera and a keyframe "default". A port may set the gains anew at run time.
         visuals: add the shapes that are only seen.
 
     Returns:
@@ -60,8 +63,6 @@ def build_spec(
         _add_collision_shape(bodies[shape.link], shape)
     for shape in VISUAL_SHAPES if visuals else ():
         _add_visual_shape(bodies[shape.link], shape)
-    for name, link_name, position in SITES:
-        bodies[link_name].add_site(name=name, pos=position, size=[0.01] * 3, group=SITE_GROUP)
     for first, second in EXCLUDED_PAIRS:
         spec.add_exclude(bodyname1=first, bodyname2=second)
     if floor:
@@ -69,6 +70,8 @@ def build_spec(
     if actuators:
         _add_cameras(bodies["pelvis"])
         _add_actuators(spec)
+        for name, link_name, position in SITES:
+            bodies[link_name].add_site(name=name, pos=position, size=[0.01] * 3, group=SITE_GROUP)
         _add_sensors(spec)
     return spec
 
@@ -159,18 +162,34 @@ def _add_floor(spec: mujoco.MjSpec) -> None:
     checker.builtin = mujoco.mjtBuiltin.mjBUILTIN_CHECKER
     checker.width, checker.height = 300, 300
     checker.rgb1, checker.rgb2 = (0.83, 0.84, 0.86), (0.70, 0.72, 0.75)
-    # one period of the texture, two squares a side, per metre
-    floor_material = spec.add_material(name="floor", texrepeat=(1.0, 1.0), texuniform=True, reflectance=0.08)
+    # squares of half a metre
+    floor_material = spec.add_material(name="floor", texrepeat=(2.0, 2.0), texuniform=True, reflectance=0.08)
     floor_material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "checker"
     spec.worldbody.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(0.0, 0.0, 0.05), condim=3, material="floor"
     )
+    _add_lights(spec)
+
+
+def _add_lights(spec: mujoco.MjSpec) -> None:
     spec.worldbody.add_light(
-        name="sun",
+        name="sky_light",
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=(0.0, 0.0, 4.0),
-        dir=(-0.35, 0.3, -1.0),
-        diffuse=(0.55, 0.55, 0.55),
+        pos=(0.0, 0.0, 6.0),
+        dir=(0.2, -0.3, -1.0),
+        diffuse=(0.3, 0.3, 0.3),
+        castshadow=False,
+    )
+    # a spot light, because the shadow map of a directional light stipples an infinite plane
+    spec.worldbody.add_light(
+        name="spot",
+        type=mujoco.mjtLightType.mjLIGHT_SPOT,
+        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM,
+        pos=(1.2, -1.0, 4.0),
+        dir=(-0.3, 0.25, -1.0),
+        cutoff=60.0,
+        exponent=2.0,
+        diffuse=(0.4, 0.4, 0.4),
         castshadow=True,
     )
 
