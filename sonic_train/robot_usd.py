@@ -44,12 +44,6 @@ def g1_usd_path(cache_dir: Path | None = None) -> Path:
     Raises:
         ConfigError: if the converter is not installed or the cache folder cannot be written.
     """
-    try:
-        import mujoco_usd_converter
-    except ImportError as error:
-        raise ConfigError(
-            "the robot's USD needs mujoco-usd-converter: install the extra, pip install 'sonic-wbc[train]'"
-        ) from error
     spec = build_spec(floor=False, actuators=False, visuals=False)
     spec.compile()
     xml = spec.to_xml()
@@ -59,6 +53,12 @@ def g1_usd_path(cache_dir: Path | None = None) -> Path:
     asset = folder / f"{g1.ROBOT_NAME}.usdc"
     if asset.is_file():
         return asset
+    try:
+        import mujoco_usd_converter
+    except ImportError as error:
+        raise ConfigError(
+            "the robot's USD needs mujoco-usd-converter: install the extra, pip install 'sonic-wbc[train]'"
+        ) from error
     try:
         root.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".usd-", dir=root))

@@ -195,7 +195,7 @@ def _simulation_cfg(device: str, config: SimulationConfig) -> SimulationCfg:
 def _scene_cfg(num_envs: int) -> InteractiveSceneCfg:
     usd_path = g1_usd_path()
     ground_path = _ground_usd(usd_path.parent)
-    robot = ArticulationCfg(
+    robot_cfg = ArticulationCfg(
         prim_path="{ENV_REGEX_NS}/Robot",
         spawn=sim_utils.UsdFileCfg(usd_path=str(usd_path), activate_contact_sensors=True),
         init_state=ArticulationCfg.InitialStateCfg(
@@ -214,7 +214,7 @@ def _scene_cfg(num_envs: int) -> InteractiveSceneCfg:
                 physics_material=sim_utils.RigidBodyMaterialCfg(static_friction=1.0, dynamic_friction=1.0),
             ),
         )
-        robot: ArticulationCfg = robot  # noqa: PLW0127
+        robot = robot_cfg
         contact = ContactSensorCfg(prim_path="{ENV_REGEX_NS}/Robot/.*", history_length=0, track_air_time=False)
 
     # Environments are separate worlds in Newton; a spacing would only cost precision in float32.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -61,3 +63,9 @@ class ReferenceTensors:
     smpl_joints_b: Tensor
     smpl_root_quat_wxyz: Tensor
     smpl_wrist_pos: Tensor
+
+
+@functools.cache
+def device_index(indices: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return constant indices as an int64 tensor on a device, made once: a list would be copied there at every use."""
+    return torch.tensor(indices, device=device)

@@ -1,0 +1,229 @@
+"""The tracking task: many robots, each following a clip from a frame the sampler chose.
+
+`step()` is the whole order of events. All terms see the robot and the reference at the same instant, after the
+physics; nothing in a step waits for the device.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sonic_runtime.robots import g1
+from sonic_train.env import observations as obs
+from sonic_train.env import rewards, terminations
+from sonic_train.env.config import TaskConfig
+from sonic_train.env.rotations import quat_from_rpy, quat_multiply
+from sonic_train.env.sampler import AdaptiveSampler
+from sonic_train.env.simulation import TrackingSimulation
+from sonic_train.env.state import ReferenceTensors, RobotTensors
+from sonic_train.motions.library import MotionLibrary
+from sonic_train.observation_batch import Observations, StepResult
+
+_HEIGHT_SMOOTHING = 0.1
+"""Part of the new value in the running height of the reference anchor."""
+
+
+class TrackingEnv:
+    """Vectorised tracking environment.
+
+    Args:
+        library: reference clips on the same device as the simulation.
+        simulation: the robots.
+        config: the task.
+    """
+
+    def __init__(self, library: MotionLibrary, simulation: TrackingSimulation, config: TaskConfig) -> None:
+        self.num_envs, self.device, self._config = simulation.num_envs, simulation.device, config
+        self._library, self._simulation = library, simulation
+        self.sampler = AdaptiveSampler(library, config.sampler, self.device)
+        n, device = self.num_envs, self.device
+        self.step_s = config.simulation.physics_dt_s * config.simulation.decimation
+        self._pol = torch.tensor(g1.HW_INDEX_OF_POL, device=device)
+        self._hw = torch.tensor(g1.POL_INDEX_OF_HW, device=device)
+        self._scale_hw = torch.tensor(g1.ACTION_SCALE_HW, dtype=torch.float32, device=device)
+        self._limits = rewards.soft_limits(device)
+        simulation.randomize(config.events)
+        default = torch.tensor(g1.DEFAULT_POS_HW, dtype=torch.float32, device=device)
+        self._joint_offset_hw = default + config.events.joint_offset_rad * _signed(n, 29, device=device)
+        self._histories = obs.ObservationHistories(n, device)
+        self._frame = torch.zeros(n, dtype=torch.long, device=device)
+        self._steps = torch.zeros(n, dtype=torch.long, device=device)
+        self._push_in_s = torch.zeros(n, device=device)
+        self._bits = torch.zeros(n, 3, device=device)
+        self._action = torch.zeros(n, 29, device=device)
+        self._joint_vel_hw = torch.zeros(n, 29, device=device)
+        self._reference_height_m = torch.ones(n, device=device)
+
+    def reset(self) -> Observations:
+        """Place every robot on a drawn frame and return the first observations."""
+        everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._reset(everyone)
+        return self._observe(self._simulation.state(), self._library.at(self._frame), everyone)[0]
+
+    def step(self, action_pol: Tensor) -> StepResult:
+        """Advance one control step (20 ms).
+
+        Args:
+            action_pol: (N, 29) raw actions, policy order; clipped here.
+        """
+        action = action_pol.clamp(-self._config.action_clip, self._config.action_clip)
+        self._simulation.step(self._joint_offset_hw + self._scale_hw * action[:, self._hw])
+
+        self._frame, self._steps = self._frame + 1, self._steps + 1
+        state, reference = self._simulation.state(), self._library.at(self._frame)
+        relative = rewards.relative_reference(state, reference)
+        broken, failed, timed_out = self._done(state, reference, relative)
+        reward, terms = self._reward(state, reference, relative, action)
+        final_critic = self._final_critic(state, reference, action)
+        self.sampler.record(self._frame, failed)
+
+        done = failed | timed_out
+        self._action = torch.where(done[:, None], 0.0, action)
+        self._joint_vel_hw = state.joint_vel_hw
+        episode_steps = self._steps
+        self._reset(done)
+        self._push(~done)
+        observations, tracking = self._observe(self._simulation.state(), self._library.at(self._frame), done)
+        log = self._log(state, reference, relative, terms, broken, episode_steps, done) | tracking
+        return StepResult(
+            observations=observations,
+            reward=torch.nan_to_num(reward),
+            terminated=failed,
+            timed_out=timed_out & ~failed,
+            final_critic_obs=torch.nan_to_num(final_critic),
+            log=log,
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps of the environment: the sampler's counts."""
+        return self.sampler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state_dict` returned."""
+        self.sampler.load_state_dict(state)
+
+    def _done(
+        self, state: RobotTensors, reference: ReferenceTensors, relative: tuple[Tensor, Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        height = reference.body_pos_w[:, 0, 2]
+        self._reference_height_m = torch.lerp(self._reference_height_m, height, _HEIGHT_SMOOTHING)
+        broken = terminations.failures(
+            state, reference, relative, self._reference_height_m, self._config.terminations
+        )
+        failed = torch.stack(list(broken.values())).any(0)
+        timed_out = self._frame >= self._library.last_frame_of[self._frame]
+        if self._config.max_episode_s > 0.0:
+            timed_out = timed_out | (self._steps * self.step_s >= self._config.max_episode_s)
+        return broken, failed, timed_out
+
+    def _reward(
+        self, state: RobotTensors, reference: ReferenceTensors, relative: tuple[Tensor, Tensor], action: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        joint_acc = (state.joint_vel_hw - self._joint_vel_hw) / self.step_s
+        terms = rewards.reward_terms(state, reference, relative, action, self._action, joint_acc, self._limits)
+        return rewards.total_reward(terms, self._config.rewards, self.step_s), terms
+
+    def _final_critic(self, state: RobotTensors, reference: ReferenceTensors, action: Tensor) -> Tensor:
+        sample = obs.proprioception(state, self._joint_offset_hw, action, self._pol)
+        histories = {name: history.peek(sample[name]) for name, history in self._histories.critic.items()}
+        return obs.critic_vector(state, reference, histories)
+
+    def _reset(self, mask: Tensor) -> None:
+        """Send the masked environments to new frames; every draw is made for all and kept for the masked ones."""
+        n, device, config = self.num_envs, self.device, self._config
+        self._frame = torch.where(mask, self.sampler.draw(n), self._frame)
+        self._steps = torch.where(mask, 0, self._steps)
+        self._bits = torch.where(mask[:, None], _draw_encoders(n, config, device), self._bits)
+        low, high = config.events.push_interval_s
+        self._push_in_s = torch.where(mask, low + (high - low) * torch.rand(n, device=device), self._push_in_s)
+        reference, noise = self._library.at(self._frame), config.reset
+        self._reference_height_m = torch.where(mask, reference.body_pos_w[:, 0, 2], self._reference_height_m)
+        position = reference.body_pos_w[:, 0] + _signed(n, 3, scale=noise.pos_m, device=device)
+        turn = quat_from_rpy(_signed(n, 3, scale=noise.rpy_rad, device=device))
+        velocity = torch.cat([reference.body_lin_vel_w[:, 0], reference.body_ang_vel_w[:, 0]], dim=-1)
+        velocity = velocity + _signed(n, 6, scale=(*noise.lin_vel, *noise.ang_vel), device=device)
+        joints = reference.joint_pos_hw + noise.joint_pos_rad * _signed(n, 29, device=device)
+        joints = torch.maximum(torch.minimum(joints, self._limits[1]), self._limits[0])
+        self._simulation.write_state(
+            mask,
+            position,
+            quat_multiply(turn, reference.body_quat_wxyz[:, 0]),
+            velocity,
+            joints,
+            reference.joint_vel_hw,
+        )
+        self._joint_vel_hw = torch.where(mask[:, None], reference.joint_vel_hw, self._joint_vel_hw)
+
+    def _push(self, allowed: Tensor) -> None:
+        events = self._config.events
+        if not events.push:
+            return
+        self._push_in_s = self._push_in_s - self.step_s
+        due = allowed & (self._push_in_s <= 0.0)
+        low, high = events.push_interval_s
+        again = low + (high - low) * torch.rand(self.num_envs, device=self.device)
+        self._push_in_s = torch.where(due, again, self._push_in_s)
+        scale = (*events.push_lin_vel, *events.push_ang_vel)
+        self._simulation.add_root_velocity(due, _signed(self.num_envs, 6, scale=scale, device=self.device))
+
+    def _observe(
+        self, state: RobotTensors, reference: ReferenceTensors, restart: Tensor
+    ) -> tuple[Observations, dict[str, Tensor]]:
+        sample = obs.proprioception(state, self._joint_offset_hw, self._action, self._pol)
+        noisy = obs.with_noise(sample, self._config.noise)
+        policy = torch.cat([h.push(noisy[name], restart) for name, h in self._histories.policy.items()], dim=-1)
+        critic = {name: h.push(sample[name], restart) for name, h in self._histories.critic.items()}
+        tokenizer = obs.tokenizer_vector(state, reference, self._bits, self._config.noise)
+        critic_obs = obs.critic_vector(state, reference, critic)
+        return Observations(policy=policy, tokenizer=tokenizer, critic=critic_obs), {}
+
+    def _log(
+        self,
+        state: RobotTensors,
+        reference: ReferenceTensors,
+        relative: tuple[Tensor, Tensor],
+        terms: dict[str, Tensor],
+        broken: dict[str, Tensor],
+        episode_steps: Tensor,
+        done: Tensor,
+    ) -> dict[str, Tensor]:
+        local = state.body_pos_w - state.body_pos_w[:, :1] - reference.body_pos_w + reference.body_pos_w[:, :1]
+        log = {f"reward/{name}": term.mean() for name, term in terms.items()}
+        log |= {f"failed/{name}": rule.float().mean() for name, rule in broken.items()}
+        log["track/mpjpe_l_mm"] = 1000.0 * local.norm(dim=-1).mean()
+        log["track/root_xy_error_m"] = (state.body_pos_w[:, 0] - reference.body_pos_w[:, 0])[:, :2].norm(dim=-1).mean()
+        return log
+
+
+def _signed(
+    *shape: int, scale: tuple[float, ...] | None = None, device: str
+) -> Tensor:
+    """Return uniform draws in [-1, 1), times a scale per column."""
+    draws = 2.0 * torch.rand(shape, device=device) - 1.0
+    return draws if scale is None else draws * _constant(scale, device)
+
+
+_CONSTANTS: dict[tuple[tuple[float, ...], str], Tensor] = {}
+
+
+def _constant(values: tuple[float, ...], device: str) -> Tensor:
+    key = (values, device)
+    if key not in _CONSTANTS:
+        _CONSTANTS[key] = torch.tensor(values, device=device)
+    return _CONSTANTS[key]
+
+
+def _draw_encoders(count: int, config: TaskConfig, device: str) -> Tensor:
+    """Return multi-hot encoder bits (count, 3): g1, teleop, smpl.
+
+    One encoder is drawn by weight. Where it is smpl, g1 reads the row as well, and teleop with a probability, so that
+    their latents can be aligned; the last bit set is the one that drives the robot.
+    """
+    e = config.encoders
+    total = e.g1 + e.teleop + e.smpl
+    pick = torch.rand(count, device=device) * total
+    smpl = pick >= e.g1 + e.teleop
+    teleop = (pick >= e.g1) & ~smpl
+    also_teleop = smpl & (torch.rand(count, device=device) < e.teleop_when_smpl)
+    return torch.stack([(pick < e.g1) | smpl, teleop | also_teleop, smpl], dim=-1).float()
