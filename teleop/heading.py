@@ -1,0 +1,47 @@
+"""Heading of a reference against the heading of the robot.
+
+A reference faces wherever it was recorded. When tracking starts, the robot's heading and the reference's are taken
+down once; from then on the reference is turned about z by the difference, so that it begins in the direction the robot
+faces and later turns are the reference's own. Heading is the direction of the rotated x axis in the ground plane, as
+SONIC's runtime defines it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sonic_runtime.contract.messages import Array
+from sonic_runtime.contract.rotations import quat_from_yaw, yaw_of_quat
+
+
+class Heading:
+    """The turn about z from a reference to the robot's world; identity until `restart`."""
+
+    def __init__(self) -> None:
+        self._base_yaw = 0.0
+        self._reference_yaw = 0.0
+        self._offset_yaw = 0.0
+
+    def restart(self, base_quat_wxyz: Array, reference_quat_wxyz: Array) -> None:
+        """Take both headings anew and forget the offset.
+
+        Args:
+            base_quat_wxyz: (4,) orientation of the pelvis in the world, measured now.
+            reference_quat_wxyz: (4,) root orientation of the reference at the frame played now.
+        """
+        self._base_yaw = float(yaw_of_quat(base_quat_wxyz))
+        self._reference_yaw = float(yaw_of_quat(reference_quat_wxyz))
+        self._offset_yaw = 0.0
+
+    def first_frame(self, reference_quat_wxyz: Array) -> None:
+        """Take the heading of the reference anew while its first frame is played; the robot's is kept."""
+        self._reference_yaw = float(yaw_of_quat(reference_quat_wxyz))
+
+    def turn(self, increment_rad: float) -> None:
+        """Add to the offset an operator asks for [rad]."""
+        self._offset_yaw += increment_rad
+
+    def quat_wxyz(self) -> Array:
+        """Return (4,) f64: Rz(offset + heading of the robot - heading of the reference)."""
+        yaw = self._offset_yaw + self._base_yaw - self._reference_yaw
+        return quat_from_yaw(np.array(yaw))

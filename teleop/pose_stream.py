@@ -1,0 +1,177 @@
+"""Goals from the `pose` topic over ZeroMQ: connect, take what has arrived, merge, play one frame per tick.
+
+Runs in the command stage of the tick and never blocks: each call takes at most MAX_MESSAGES_PER_TICK messages from the
+queue of the socket (ZeroMQ's own I/O thread fills it) without waiting. There is no thread of ours and no lock; one
+chunk of 60 frames costs about 0.15 ms (tests/teleop/test_pose_stream.py measures it). What is malformed is counted and
+dropped, and the reference goes on as it was.
+
+Playback holds its frame while fewer frames lie ahead than the policy looks at: 46 for the g1 encoder (ten frames, five
+apart). A sender therefore sends chunks that reach further ahead than that, or accepts 0.92 s of delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import zmq
+
+from sonic_runtime.contract.errors import ConfigError, WireError
+from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from teleop.heading import Heading
+from teleop.merge import ResetReason, Window, merge
+from teleop.pose_packet import TOPIC, PoseFrames, unpack_pose
+from teleop.wire import MAX_MESSAGE_BYTES
+
+MAX_MESSAGES_PER_TICK = 8
+"""A sender at 50 Hz brings one a tick; eight let a backlog shrink and keep a flood below 1 ms a tick."""
+_RECEIVE_QUEUE = 64
+
+
+@dataclass(slots=True)
+class StreamCounters:
+    """What a stream has brought so far.
+
+    Attributes:
+        received: messages taken from the socket.
+        rejected: messages that were malformed or foreign.
+        last_rejection: why the last one was rejected.
+        resets: how often the window began anew, by reason; "first" is the ordinary start.
+        holes: chunks that left frames out between the window and themselves.
+        missing_frames: frames left out by holes.
+        holds: how often playback, once begun, had to stop because the stream did not reach far enough ahead.
+        held_ticks: ticks it stood still in all.
+    """
+
+    received: int = 0
+    rejected: int = 0
+    last_rejection: str = ""
+    resets: dict[ResetReason, int] = field(default_factory=dict)
+    holes: int = 0
+    missing_frames: int = 0
+    holds: int = 0
+    held_ticks: int = 0
+
+    @property
+    def gaps(self) -> int:
+        """Breaks of the reference the robot felt: jumps to a new window after the first, and stops of playback."""
+        jumps = sum(count for reason, count in self.resets.items() if reason != "first")
+        return jumps + self.holds
+
+
+class PoseStream:
+    """A GoalSource that plays a `pose` version 1 stream with the g1 encoder.
+
+    Args:
+        endpoint: ZeroMQ address to connect to; the sender binds it.
+        window_frames: frames, the played one included, that the policy looks at.
+        now_ns: time of the loop, for the arrival stamp.
+
+    Raises:
+        ConfigError: if the endpoint is no ZeroMQ address or the window is below one frame.
+    """
+
+    def __init__(self, endpoint: str, *, window_frames: int, now_ns: Callable[[], int]) -> None:
+        if window_frames < 1:
+            raise ConfigError(f"stream window: expected at least 1 frame, got {window_frames}")
+        self.counters = StreamCounters()
+        self._window_frames = window_frames
+        self._now_ns = now_ns
+        self._window: Window | None = None
+        self._cursor = 0
+        self._holding = False
+        self._arrival_ns = 0
+        self._heading = Heading()
+        self._context = zmq.Context()
+        self._socket = _connect(self._context, endpoint)
+
+    def read(self, state: RobotState) -> Goal | None:
+        """Return the frame to track now, None until a first chunk came."""
+        self._take_messages(state)
+        if self._window is None:
+            return None
+        window, cursor = self._window, self._cursor
+        if cursor == 0:
+            self._heading.first_frame(window.root_quat_wxyz[0])
+        goal = Goal(
+            reference=Reference(
+                joint_pos_pol=window.joint_pos_pol,
+                joint_vel_pol=window.joint_vel_pol,
+                root_quat_wxyz=window.root_quat_wxyz,
+                cursor=cursor,
+            ),
+            encoder="g1",
+            heading_quat_wxyz=self._heading.quat_wxyz(),
+            stamp_ns=self._arrival_ns,
+        )
+        self._advance(window)
+        return goal
+
+    @property
+    def frame_index(self) -> int | None:
+        """Number of the frame the next goal will play, None before the first chunk."""
+        return None if self._window is None else self._window.start + self._window.step * self._cursor
+
+    def close(self) -> None:
+        """Close the socket; safe to call twice."""
+        self._socket.close(linger=0)
+        self._context.term()
+
+    def _take_messages(self, state: RobotState) -> None:
+        for _ in range(MAX_MESSAGES_PER_TICK):
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self.counters.received += 1
+            try:
+                if len(parts) != 1:
+                    raise WireError(f"pose: expected a message of one part, got {len(parts)}")
+                frames = unpack_pose(parts[0])
+            except WireError as error:
+                self.counters.rejected += 1
+                self.counters.last_rejection = str(error)
+                continue
+            self._arrival_ns = self._now_ns()
+            self._merge(frames, state)
+
+    def _merge(self, frames: PoseFrames, state: RobotState) -> None:
+        merged = merge(self._window, self._cursor, frames)
+        if merged.reset == "hole" and self._window is not None:
+            self.counters.holes += 1
+            self.counters.missing_frames += (merged.window.start - self._window.end) // self._window.step - 1
+        self._window, self._cursor = merged.window, merged.cursor
+        if merged.reset is not None:
+            self.counters.resets[merged.reset] = self.counters.resets.get(merged.reset, 0) + 1
+            self._holding = False
+            self._heading.restart(state.base_quat_wxyz, merged.window.root_quat_wxyz[0])
+        if frames.heading_increment_rad:
+            self._heading.turn(frames.heading_increment_rad)
+
+    def _advance(self, window: Window) -> None:
+        if self._cursor < len(window) - self._window_frames:
+            self._cursor += 1
+            self._holding = False
+            return
+        self.counters.held_ticks += 1
+        if not self._holding and self._cursor > 0:
+            self._holding = True
+            self.counters.holds += 1
+
+
+def _connect(context: zmq.Context, endpoint: str) -> zmq.Socket:
+    socket = context.socket(zmq.SUB)
+    socket.set(zmq.RCVHWM, _RECEIVE_QUEUE)
+    socket.set(zmq.LINGER, 0)
+    # a larger message is cut off by ZeroMQ before it is held in memory
+    socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt_string(zmq.SUBSCRIBE, TOPIC)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        context.term()
+        raise ConfigError(
+            f"stream endpoint: expected an address such as tcp://127.0.0.1:5556, got {endpoint!r} ({error})"
+        ) from error
+    return socket

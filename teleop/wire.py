@@ -1,0 +1,184 @@
+"""Packed messages over ZeroMQ: the framing shared by `pose`, `command` and `planner`.
+
+One single-part message, as SONIC publishes it:
+
+    offset            size    content
+    0                 t       topic, ASCII, no terminator
+    t                 1280    header: JSON, padded with zero bytes
+    t + 1280          ...     payloads of the fields, one after the other, in the order of the header
+
+Header keys: `v` protocol version, `endian` "le" or "be", `count` (a sender's own counter, not a length), `fields`, a
+list of {name, dtype, shape}. A field with the empty shape [] carries no bytes.
+
+Everything here is untrusted: sizes are compared with the bytes at hand before anything is allocated, and whatever is
+wrong raises WireError, never anything else. Runs in the tick; does no I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from sonic_runtime.contract.errors import WireError
+
+HEADER_BYTES = 1280
+MAX_MESSAGE_BYTES = 1 << 20
+"""[byte] A message of 1000 frames in f64 takes 0.5 MB; more is not motion data."""
+
+_MAX_FIELDS = 64
+_MAX_DIMENSIONS = 4
+
+_DTYPES: dict[str, np.dtype] = {
+    "f64": np.dtype(np.float64),
+    "i64": np.dtype(np.int64),
+    "f32": np.dtype(np.float32),
+    "i32": np.dtype(np.int32),
+    "i16": np.dtype(np.int16),
+    "f16": np.dtype(np.float16),
+    "i8": np.dtype(np.int8),
+    "u8": np.dtype(np.uint8),
+    "bool": np.dtype(np.bool_),
+}
+_NAME_OF_DTYPE = {dtype: name for name, dtype in _DTYPES.items()}
+
+_Dimension = Annotated[int, msgspec.Meta(ge=0, le=MAX_MESSAGE_BYTES)]
+
+
+class _Field(msgspec.Struct, frozen=True):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    dtype: str
+    shape: Annotated[list[_Dimension], msgspec.Meta(max_length=_MAX_DIMENSIONS)]
+
+
+class _Header(msgspec.Struct, frozen=True):
+    v: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
+    endian: Literal["le", "be"]
+    count: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+    fields: Annotated[list[_Field], msgspec.Meta(max_length=_MAX_FIELDS)]
+
+
+_header_decoder = msgspec.json.Decoder(_Header)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """A message whose framing is sound; what its fields mean is not checked yet.
+
+    Attributes:
+        version: protocol version of the topic.
+        count: the sender's counter.
+        fields: read-only arrays by name, native byte order, with the dtype and shape the header gave.
+    """
+
+    version: int
+    count: int
+    fields: Mapping[str, npt.NDArray]
+
+
+def pack(
+    topic: str, version: int, fields: Mapping[str, npt.ArrayLike], count: int = 1, endian: Literal["le", "be"] = "le"
+) -> bytes:
+    """Build a message.
+
+    Args:
+        topic: topic name, ASCII.
+        version: protocol version.
+        fields: arrays by name, of the dtypes f64 i64 f32 i32 i16 f16 i8 u8 bool.
+        count: the sender's counter.
+        endian: byte order of the payloads.
+
+    Raises:
+        WireError: if a dtype has no code, or the header does not fit into 1280 bytes.
+    """
+    order: Literal["<", ">"] = "<" if endian == "le" else ">"
+    specs: list[_Field] = []
+    payloads: list[bytes] = []
+    for name, value in fields.items():
+        array = np.asarray(value)
+        code = _NAME_OF_DTYPE.get(array.dtype.newbyteorder("="))
+        if code is None:
+            raise WireError(f"field {name!r}: expected one of the dtypes {', '.join(_DTYPES)}, got {array.dtype}")
+        specs.append(_Field(name=name, dtype=code, shape=list(array.shape)))
+        payloads.append(array.astype(array.dtype.newbyteorder(order)).tobytes() if array.ndim else b"")
+    header = msgspec.json.encode(_Header(v=version, endian=endian, count=count, fields=specs))
+    if len(header) > HEADER_BYTES:
+        raise WireError(f"topic {topic!r}: expected a header of at most {HEADER_BYTES} bytes, got {len(header)}")
+    return topic.encode("ascii") + header.ljust(HEADER_BYTES, b"\0") + b"".join(payloads)
+
+
+def unpack(message: bytes, topic: str) -> Packet:
+    """Take a message apart.
+
+    Args:
+        message: the bytes as received.
+        topic: the topic it must begin with.
+
+    Raises:
+        WireError: if the message is too short or too long, has another topic, a header that is no valid JSON header,
+            an unknown dtype, a repeated field, or payloads of another size than the header says.
+    """
+    start = len(topic)
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise WireError(f"topic {topic!r}: expected at most {MAX_MESSAGE_BYTES} bytes, got {len(message)}")
+    if message[:start] != topic.encode("ascii"):
+        raise WireError(f"expected a message of topic {topic!r}, got one that begins with {message[:16]!r}")
+    if len(message) < start + HEADER_BYTES:
+        raise WireError(f"topic {topic!r}: expected at least {start + HEADER_BYTES} bytes, got {len(message)}")
+    header = _read_header(message[start : start + HEADER_BYTES], topic)
+    sizes = [_payload_bytes(field, topic) for field in header.fields]
+    found = len(message) - start - HEADER_BYTES
+    if found != sum(sizes):
+        raise WireError(
+            f"topic {topic!r}: the header announces {sum(sizes)} bytes of payload, the message carries {found}; "
+            f"fields {', '.join(f'{f.name} {f.dtype}{f.shape}' for f in header.fields)}"
+        )
+    fields: dict[str, npt.NDArray] = {}
+    offset = start + HEADER_BYTES
+    for field, size in zip(header.fields, sizes, strict=True):
+        if field.name in fields:
+            raise WireError(f"topic {topic!r}: field {field.name!r} occurs twice")
+        fields[field.name] = _read_array(message[offset : offset + size], field, header.endian)
+        offset += size
+    return Packet(version=header.v, count=header.count, fields=fields)
+
+
+def _read_header(raw: bytes, topic: str) -> _Header:
+    text, _, padding = raw.partition(b"\0")
+    if padding.strip(b"\0"):
+        raise WireError(f"topic {topic!r}: expected zero bytes after the JSON header, got {padding[:16]!r}")
+    try:
+        return _header_decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        raise WireError(
+            f"topic {topic!r}: expected a JSON header with v, endian, count and fields: {error}; got {text[:60]!r}"
+        ) from error
+
+
+def _payload_bytes(field: _Field, topic: str) -> int:
+    dtype = _DTYPES.get(field.dtype)
+    if dtype is None:
+        raise WireError(
+            f"topic {topic!r}: field {field.name!r}: expected one of the dtypes {', '.join(_DTYPES)}, "
+            f"got {field.dtype[:16]!r}"
+        )
+    return math.prod(field.shape) * dtype.itemsize if field.shape else 0
+
+
+def _read_array(raw: bytes, field: _Field, endian: str) -> npt.NDArray:
+    dtype = _DTYPES[field.dtype]
+    if not field.shape:
+        return np.empty(0, dtype)
+    if field.dtype == "bool":
+        # a byte other than 0 and 1 seen as bool is undefined in numpy
+        array = np.frombuffer(raw, np.uint8) != 0
+    else:
+        array = np.frombuffer(raw, dtype.newbyteorder("<" if endian == "le" else ">")).astype(dtype)
+    array = array.reshape(field.shape)
+    array.flags.writeable = False
+    return array
