@@ -7,10 +7,10 @@ Actuators are left to Isaac Lab's configuration.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 from sonic_runtime.contract.errors import ConfigError
@@ -19,6 +19,9 @@ from sonic_runtime.robots.mjcf import build_spec
 
 CACHE_VARIABLE = "SONIC_CACHE"
 """Environment variable that names the cache folder; without it, `sonic` in the user's cache folder is used."""
+
+CONVERSION = "mujoco-usd-converter 0.6, physics only"
+"""How the USD is made; part of the cache key, to be changed together with the conversion."""
 
 
 def default_cache_dir() -> Path:
@@ -32,8 +35,9 @@ def default_cache_dir() -> Path:
 def g1_usd_path(cache_dir: Path | None = None) -> Path:
     """Return the USD file of the G1, converting it first where the cache lacks it.
 
-    The cache is keyed by a hash of the MuJoCo XML and the converter's version, and filled by one rename: several
-    processes may ask at the same time, and an interrupted conversion leaves nothing that is taken for whole.
+    The cache is keyed by a hash of the MuJoCo XML and the way of conversion, and filled by one rename: several
+    processes may ask at the same time, and an interrupted conversion leaves nothing that is taken for whole. Where
+    the cache holds the file, the converter need not be installed.
 
     Args:
         cache_dir: folder for the file, `default_cache_dir()` when None.
@@ -47,18 +51,24 @@ def g1_usd_path(cache_dir: Path | None = None) -> Path:
     spec = build_spec(floor=False, actuators=False, visuals=False)
     spec.compile()
     xml = spec.to_xml()
-    key = hashlib.sha256(f"{version('mujoco-usd-converter')}\n{xml}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{CONVERSION}\n{xml}".encode()).hexdigest()[:16]
     root = default_cache_dir() if cache_dir is None else Path(cache_dir)
-    folder = root / f"{g1.ROBOT_NAME}-{key}"
-    asset = folder / f"{g1.ROBOT_NAME}.usdc"
+    asset = root / f"{g1.ROBOT_NAME}-{key}" / f"{g1.ROBOT_NAME}.usdc"
     if asset.is_file():
         return asset
-    try:
-        import mujoco_usd_converter
-    except ImportError as error:
+    if importlib.util.find_spec("mujoco_usd_converter") is None:
         raise ConfigError(
-            "the robot's USD needs mujoco-usd-converter: install the extra, pip install 'sonic-wbc[train]'"
-        ) from error
+            f"the robot's USD is not in {root} and making it needs mujoco-usd-converter: pip install 'sonic-wbc[train]'"
+        )
+    _convert(xml, asset)
+    return asset
+
+
+def _convert(xml: str, asset: Path) -> None:
+    """Write the USD of a MuJoCo XML to `asset`, in a scratch folder beside it first."""
+    import mujoco_usd_converter
+
+    root = asset.parent.parent
     try:
         root.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".usd-", dir=root))
@@ -69,22 +79,20 @@ def g1_usd_path(cache_dir: Path | None = None) -> Path:
     try:
         source = scratch / f"{g1.ROBOT_NAME}.xml"
         source.write_text(xml, encoding="utf-8")
-        made = scratch / "usd"
         converter = mujoco_usd_converter.Converter(layer_structure=False, scene=False)
-        written = converter.convert(str(source), str(made))
+        written = converter.convert(str(source), str(scratch / "usd"))
         if written is None or not written.path:
             raise ConfigError(f"{source.name}: mujoco-usd-converter wrote no USD; its messages above say why")
-        _publish(Path(written.path), folder)
+        _publish(Path(written.path), asset)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return asset
 
 
-def _publish(written: Path, folder: Path) -> None:
+def _publish(written: Path, asset: Path) -> None:
     """Move a finished conversion to its place in the cache, unless another process was first."""
-    written = written.rename(written.with_name(f"{g1.ROBOT_NAME}.usdc"))
+    written = written.rename(written.with_name(asset.name))
     try:
-        written.parent.rename(folder)
+        written.parent.rename(asset.parent)
     except OSError:
-        if not (folder / written.name).is_file():
+        if not asset.is_file():
             raise
