@@ -21,6 +21,7 @@ from isaaclab.sim.utils.stage import use_stage
 from isaaclab.utils import configclass
 from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg
 from isaaclab_newton.physics.newton_manager import NewtonManager
+from mujoco_warp._src.types import OverflowType
 from newton import ModelFlags
 from torch import Tensor
 
@@ -30,6 +31,9 @@ from sonic_train.env.config import EventConfig, SimulationConfig
 from sonic_train.env.rotations import quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
 from sonic_train.env.state import RobotTensors
 from sonic_train.robot_usd import g1_usd_path
+
+
+_SPACE_OVERFLOW = int(OverflowType.NEFC | OverflowType.BROADPHASE | OverflowType.NARROWPHASE)
 
 
 class TrackingSimulation:
@@ -54,6 +58,8 @@ class TrackingSimulation:
         self._sim.register_interactive_scene(self._scene)
         with use_stage(self._sim.stage):
             self._sim.reset()
+        # Overflows are counted (`overflow`); a line printed by every robot at every step would bury the log.
+        NewtonManager._solver.mjw_model.opt.warn_overflow = False
         self._scene.update(dt=config.physics_dt_s)
         manager = self._sim.physics_manager
         manager.set_decimation(config.decimation)
@@ -93,6 +99,11 @@ class TrackingSimulation:
             body_ang_vel_w=velocity[..., 3:],
             contact_force_w=self._contact.data.net_forces_w.torch[:, self._contact_order],
         )
+
+    def overflow(self) -> Tensor:
+        """Return the part of robots, a scalar, whose constraints or contacts did not fit into njmax or nconmax."""
+        flags = wp.to_torch(NewtonManager._solver.mjw_data.overflow)
+        return ((flags & _SPACE_OVERFLOW) != 0).float().mean()
 
     def write_state(
         self,

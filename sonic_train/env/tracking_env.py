@@ -19,6 +19,7 @@ from sonic_train.env.simulation import TrackingSimulation
 from sonic_train.env.state import ReferenceTensors, RobotTensors
 from sonic_train.motions.library import MotionLibrary
 from sonic_train.observation_batch import Observations, StepResult
+from sonic_train.ranks import sum_over_ranks
 
 _HEIGHT_SMOOTHING = 0.1
 """Part of the new value in the running height of the reference anchor."""
@@ -59,7 +60,7 @@ class TrackingEnv:
         """Place every robot on a drawn frame and return the first observations."""
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone)
-        return self._observe(self._simulation.state(), self._library.at(self._frame), everyone)[0]
+        return self._observe(self._simulation.state(), self._library.at(self._frame), everyone)
 
     def step(self, action_pol: Tensor) -> StepResult:
         """Advance one control step (20 ms).
@@ -81,11 +82,10 @@ class TrackingEnv:
         done = failed | timed_out
         self._action = torch.where(done[:, None], 0.0, action)
         self._joint_vel_hw = state.joint_vel_hw
-        episode_steps = self._steps
         self._reset(done)
         self._push(~done)
-        observations, tracking = self._observe(self._simulation.state(), self._library.at(self._frame), done)
-        log = self._log(state, reference, relative, terms, broken, episode_steps, done) | tracking
+        observations = self._observe(self._simulation.state(), self._library.at(self._frame), done)
+        log = self._log(state, reference, terms, broken)
         return StepResult(
             observations=observations,
             reward=torch.nan_to_num(reward),
@@ -94,6 +94,10 @@ class TrackingEnv:
             final_critic_obs=torch.nan_to_num(final_critic),
             log=log,
         )
+
+    def end_iteration(self) -> None:
+        """Give the sampler what all processes saw since the last call."""
+        self.sampler.merge(sum_over_ranks(self.sampler.take_new()))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of the environment: the sampler's counts."""
@@ -167,32 +171,31 @@ class TrackingEnv:
         scale = (*events.push_lin_vel, *events.push_ang_vel)
         self._simulation.add_root_velocity(due, _signed(self.num_envs, 6, scale=scale, device=self.device))
 
-    def _observe(
-        self, state: RobotTensors, reference: ReferenceTensors, restart: Tensor
-    ) -> tuple[Observations, dict[str, Tensor]]:
+    def _observe(self, state: RobotTensors, reference: ReferenceTensors, restart: Tensor) -> Observations:
         sample = obs.proprioception(state, self._joint_offset_hw, self._action, self._pol)
         noisy = obs.with_noise(sample, self._config.noise)
         policy = torch.cat([h.push(noisy[name], restart) for name, h in self._histories.policy.items()], dim=-1)
         critic = {name: h.push(sample[name], restart) for name, h in self._histories.critic.items()}
         tokenizer = obs.tokenizer_vector(state, reference, self._bits, self._config.noise)
         critic_obs = obs.critic_vector(state, reference, critic)
-        return Observations(policy=policy, tokenizer=tokenizer, critic=critic_obs), {}
+        # A robot whose physics blew up was reset above, but its old history may hold NaN for this one step.
+        return Observations(
+            policy=torch.nan_to_num(policy), tokenizer=torch.nan_to_num(tokenizer), critic=torch.nan_to_num(critic_obs)
+        )
 
     def _log(
         self,
         state: RobotTensors,
         reference: ReferenceTensors,
-        relative: tuple[Tensor, Tensor],
         terms: dict[str, Tensor],
         broken: dict[str, Tensor],
-        episode_steps: Tensor,
-        done: Tensor,
     ) -> dict[str, Tensor]:
         local = state.body_pos_w - state.body_pos_w[:, :1] - reference.body_pos_w + reference.body_pos_w[:, :1]
         log = {f"reward/{name}": term.mean() for name, term in terms.items()}
         log |= {f"failed/{name}": rule.float().mean() for name, rule in broken.items()}
         log["track/mpjpe_l_mm"] = 1000.0 * local.norm(dim=-1).mean()
         log["track/root_xy_error_m"] = (state.body_pos_w[:, 0] - reference.body_pos_w[:, 0])[:, :2].norm(dim=-1).mean()
+        log["physics/overflow"] = self._simulation.overflow()
         return log
 
 
