@@ -1,0 +1,81 @@
+"""Sizes and options of the networks. Values come from configs/train; the two presets are here for tests and tools."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from sonic_train.env.layout import CRITIC_DIM, POLICY_DIM
+from sonic_train.observation_batch import ACTION_DIM
+
+
+class AuxLossConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Coefficients of the auxiliary losses; the defaults are those of the SONIC release."""
+
+    g1_recon: float = 0.01
+    """Reconstruction of the g1 encoder's input from the control token."""
+    g1_smpl_latent: float = 1.0
+    g1_teleop_latent: float = 1.0
+    teleop_smpl_latent: float = 1.0
+    reencoded_smpl_g1_latent: float = 1.0
+    """Cycle: smpl token, decoded by g1_kin, encoded by g1, against the g1 latent."""
+    align_rows: Literal["routed", "all"] = "routed"
+    """Rows of the latent losses: those whose encoder bits are set (as in the release), or every row."""
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides the shapes of the weights, and the action noise."""
+
+    encoder_hidden: tuple[int, ...] = (512, 256)
+    g1_dyn_hidden: tuple[int, ...] = (1024, 512, 256)
+    g1_kin_hidden: tuple[int, ...] = (512, 256)
+    critic_hidden: tuple[int, ...] = (1024, 512, 256)
+    policy_dim: int = POLICY_DIM
+    critic_dim: int = CRITIC_DIM
+    action_dim: int = ACTION_DIM
+
+    init_std: float = 1.0
+    """Standard deviation of the action noise at the start, in units of the raw action."""
+    min_std: float = 0.05
+    max_std: float = 1.5
+    std_type: Literal["scalar", "log"] = "scalar"
+    """Whether the parameter is the standard deviation itself or its logarithm."""
+
+    normalize_policy: bool = True
+    normalize_tokenizer: bool = True
+    normalize_critic: bool = True
+    normalized_limit: float = 10.0
+    """Normalised observations are clamped to plus and minus this."""
+
+    aux: AuxLossConfig = AuxLossConfig()
+
+
+def small_networks() -> NetworkConfig:
+    """Return the preset of the shipped policy: 12 MB of ONNX, learns within an hour on one GPU."""
+    aux = AuxLossConfig(
+        g1_recon=0.1,
+        g1_smpl_latent=0.2,
+        g1_teleop_latent=0.2,
+        teleop_smpl_latent=0.2,
+        reencoded_smpl_g1_latent=0.2,
+        align_rows="all",
+    )
+    return NetworkConfig(aux=aux)
+
+
+def release_networks() -> NetworkConfig:
+    """Return the sizes of the SONIC release: 25,870,714 parameters in the actor."""
+    trunk = (2048, 2048, 1024, 1024, 512, 512)
+    return NetworkConfig(
+        encoder_hidden=(2048, 1024, 512, 512),
+        g1_dyn_hidden=trunk,
+        g1_kin_hidden=(2048, 1024, 512, 512),
+        critic_hidden=trunk,
+        init_std=0.05,
+        min_std=0.001,
+        max_std=0.5,
+        normalize_policy=False,
+        normalize_tokenizer=False,
+        normalized_limit=5.0,
+    )
