@@ -99,6 +99,7 @@ class PoseStream:
                 joint_vel_pol=window.joint_vel_pol,
                 root_quat_wxyz=window.root_quat_wxyz,
                 cursor=cursor,
+                first_index=window.start,
             ),
             encoder="g1",
             heading_quat_wxyz=self._heading.quat_wxyz(),

@@ -48,6 +48,7 @@ class Reference:
         vr_quat_b_wxyz: (T, 3, 4) f64 their orientations in the reference root frame, where known.
         smpl_joints_b: (T, 24, 3) f64 [m] SMPL joints in the frame of the SMPL root, where known.
         smpl_root_quat_wxyz: (T, 4) f64 SMPL root orientation, z up, x forward, where known.
+        first_index: number of frame 0 in the count of the source (a stream shows a moving window of its frames).
     """
 
     joint_pos_pol: Array
@@ -60,6 +61,7 @@ class Reference:
     vr_quat_b_wxyz: Array | None = None
     smpl_joints_b: Array | None = None
     smpl_root_quat_wxyz: Array | None = None
+    first_index: int = 0
 
     def __len__(self) -> int:
         return len(self.joint_pos_pol)
