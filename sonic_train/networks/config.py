@@ -35,6 +35,10 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     critic_dim: int = CRITIC_DIM
     action_dim: int = ACTION_DIM
 
+    init_latent_std: float = 0.5
+    """Spread of the latents at the start, for inputs of unit variance. Torch's own initialisation (chosen by 0, as in
+    the release) lets it shrink to about one level of the quantiser, so that tokens say nothing at first."""
+
     init_std: float = 1.0
     """Standard deviation of the action noise at the start, in units of the raw action."""
     min_std: float = 0.05
@@ -72,6 +76,7 @@ def release_networks() -> NetworkConfig:
         g1_dyn_hidden=trunk,
         g1_kin_hidden=(2048, 1024, 512, 512),
         critic_hidden=trunk,
+        init_latent_std=0.0,
         init_std=0.05,
         min_std=0.001,
         max_std=0.5,

@@ -22,9 +22,11 @@ class UniversalTokenModule(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.encoders = nn.ModuleDict(
-            {name: MLP(ENCODER_DIMS[name], config.encoder_hidden, TOKEN_DIM) for name in ENCODER_NAMES}
-        )
+        encoders = {name: MLP(ENCODER_DIMS[name], config.encoder_hidden, TOKEN_DIM) for name in ENCODER_NAMES}
+        if config.init_latent_std > 0.0:
+            for encoder in encoders.values():
+                encoder.preserve_variance(config.init_latent_std)
+        self.encoders = nn.ModuleDict(encoders)
         self.decoders = nn.ModuleDict(
             {
                 "g1_dyn": MLP(TOKEN_DIM + config.policy_dim, config.g1_dyn_hidden, config.action_dim),
