@@ -1,0 +1,44 @@
+"""The last N samples of a quantity, oldest first."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from sonic_runtime.contract.messages import Array
+
+
+class History:
+    """A window of the last `frames` samples.
+
+    Args:
+        frames: number of samples.
+        dim: values of a sample.
+        fill: what stands before the first sample once it has come: "first", copies of it, as in training; or "zero",
+            the padding.
+        padding: (dim,) or (1,) values of an empty slot with fill "zero".
+
+    Attributes:
+        values: (frames, dim) f32, oldest first; the same array for ever, changed by `push`.
+    """
+
+    def __init__(
+        self, frames: int, dim: int, fill: Literal["first", "zero"], padding: tuple[float, ...] = (0.0,)
+    ) -> None:
+        self.values = np.zeros((frames, dim), dtype=np.float32)
+        self._fill = fill
+        self._padding = np.asarray(padding, dtype=np.float32)
+        self._empty = True
+
+    def push(self, sample: Array) -> None:
+        """Append a sample (dim,) and drop the oldest."""
+        if self._empty:
+            self.values[:] = sample if self._fill == "first" else self._padding
+            self._empty = False
+        self.values[:-1] = self.values[1:]
+        self.values[-1] = sample
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self._empty = True
