@@ -1,0 +1,123 @@
+"""Decide stage: is what the loop sees still fit to act upon? Age of state and stream, tilt, joint range.
+
+Pure functions of one tick's state and goal; the limits come from configs/guard.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+
+from sonic_runtime.contract.messages import Fault, Goal, RobotState
+from sonic_runtime.guard.limits import non_finite_state
+from sonic_runtime.robots import g1
+
+
+class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of the guard; values and reasons in configs/guard/g1.yaml.
+
+    Attributes:
+        stale_stream_ms: oldest data of a reference that may still be tracked [ms].
+        stale_state_ms: oldest measurement that may still be acted upon [ms].
+        tilt_rad: largest angle between the pelvis' z axis and the vertical [rad].
+        joint_range_margin_rad: how far outside its range a joint may be measured [rad].
+        torque_at_limit_fraction: share of the effort limit a target may ask for at the end of the joint range.
+        damping_nm_s_per_rad: velocity gain of the damping mode [N m s/rad].
+    """
+
+    stale_stream_ms: float
+    stale_state_ms: float
+    tilt_rad: float
+    joint_range_margin_rad: float
+    torque_at_limit_fraction: float
+    damping_nm_s_per_rad: float
+
+    def problems(self) -> list[tuple[str, str, float]]:
+        """Return (field, expected, found) of every value that is out of range."""
+        ranges = {
+            "stale_stream_ms": (1.0, 5000.0),
+            "stale_state_ms": (1.0, 1000.0),
+            "tilt_rad": (0.1, math.pi),
+            "joint_range_margin_rad": (0.0, 1.0),
+            "torque_at_limit_fraction": (0.0, 10.0),
+            "damping_nm_s_per_rad": (0.1, 50.0),
+        }
+        return [
+            (field, f"a number from {low:g} to {high:g}", getattr(self, field))
+            for field, (low, high) in ranges.items()
+            if not low <= getattr(self, field) <= high
+        ]
+
+
+def tilt_rad(state: RobotState) -> float:
+    """Return the angle between the z axis of the pelvis and the vertical [rad], 0 upright, pi upside down.
+
+    R22 = 1 - 2 (x^2 + y^2) is the cosine of it.
+    """
+    _, x, y, _ = state.base_quat_wxyz.tolist()
+    return math.acos(min(1.0, max(-1.0, 1.0 - 2.0 * (x * x + y * y))))
+
+
+def check(state: RobotState, goal: Goal | None, now_ns: int, config: GuardConfig) -> Fault | None:
+    """Return the first reason not to go on, None where there is none.
+
+    Args:
+        state: measured now.
+        goal: what to do now; None before the first.
+        now_ns: time of the loop [ns].
+        config: limits.
+
+    Returns:
+        A fault "non_finite", "stale_state", "tilt", "joint_range" or "stale_stream".
+    """
+    return (
+        non_finite_state(state)
+        or _stale_state(state, now_ns, config)
+        or _tilted(state, config)
+        or _outside_joint_range(state, config)
+        or _stale_stream(goal, now_ns, config)
+    )
+
+
+def _stale_state(state: RobotState, now_ns: int, config: GuardConfig) -> Fault | None:
+    age_ms = (now_ns - state.stamp_ns) * 1e-6
+    if age_ms <= config.stale_state_ms:
+        return None
+    return Fault(
+        code="stale_state", detail=f"the robot's state is {age_ms:.0f} ms old (limit {config.stale_state_ms:g})"
+    )
+
+
+def _stale_stream(goal: Goal | None, now_ns: int, config: GuardConfig) -> Fault | None:
+    if goal is None:
+        return None
+    age_ms = (now_ns - goal.stamp_ns) * 1e-6
+    if age_ms <= config.stale_stream_ms:
+        return None
+    return Fault(
+        code="stale_stream",
+        detail=f"the newest data of the stream is {age_ms:.0f} ms old (limit {config.stale_stream_ms:g}); "
+        "the sender stopped or the network lost it",
+    )
+
+
+def _tilted(state: RobotState, config: GuardConfig) -> Fault | None:
+    angle = tilt_rad(state)
+    if angle <= config.tilt_rad:
+        return None
+    return Fault(code="tilt", detail=f"the pelvis leans {angle:.2f} rad from upright (limit {config.tilt_rad:g})")
+
+
+def _outside_joint_range(state: RobotState, config: GuardConfig) -> Fault | None:
+    q, (low, high) = state.joint_pos_hw, g1.JOINT_RANGE_HW.T
+    excess = np.maximum(low - q, q - high)
+    worst = int(excess.argmax())
+    if excess[worst] <= config.joint_range_margin_rad:
+        return None
+    return Fault(
+        code="joint_range",
+        detail=f"{g1.JOINT_NAMES_HW[worst]} is measured at {q[worst]:.3f} rad, outside [{low[worst]:.3f}, "
+        f"{high[worst]:.3f}] by more than {config.joint_range_margin_rad:g} rad",
+    )
