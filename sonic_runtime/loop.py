@@ -1,0 +1,202 @@
+"""When things happen: deadlines, the end of a run, and the one place where an exception becomes damping.
+
+The loop runs in the caller's thread. Deadlines are absolute, so that a late tick does not move the ones after it; a
+missed deadline is counted and its slot is left out, never caught up in a burst. The garbage collector is off while the
+loop runs: a collection of a large heap takes tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sonic_runtime.contract.errors import RobotError, SonicError
+from sonic_runtime.contract.messages import Fault, TickReport
+from sonic_runtime.contract.ports import ReportSink
+from sonic_runtime.stage_times import StageTimes, TimeStats
+from sonic_runtime.tick import TickParts, tick
+
+CONTROL_HZ = 50.0
+StopReason = Literal["duration", "fault", "stopped"]
+Stop = Callable[[TickReport], bool]
+"""Called after every tick with its report; True ends the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """How long a run lasts.
+
+    Attributes:
+        max_ticks: ticks before the robot is put to rest; None for no end.
+        damping_ticks: ticks in damping after that, after a fault, and after a stop. One message can be lost; a robot
+            gets half a second of them.
+    """
+
+    max_ticks: int | None = None
+    damping_ticks: int = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a run was.
+
+    Attributes:
+        ticks: ticks run, those in damping at the end included.
+        active_ticks: ticks in which the goal was tracked.
+        stop_reason: why it ended: its duration was over, a fault, or it was stopped from outside.
+        fault: the first fault, None where there was none.
+        deadline_misses: ticks that were not over when the next one was due.
+        worst_late_ms: largest such delay [ms].
+        tick: duration of the six stages together.
+        control: the same without `write`, where a simulator advances its physics.
+        stages: duration of each stage.
+        clamped_ticks: ticks in which the guard clamped at least one joint target.
+        clamped_by_joint: ticks in which it clamped each joint, for joints it did.
+        wall_s: wall time of the whole run [s].
+        loop_s: time of the loop's clock that passed [s].
+    """
+
+    ticks: int
+    active_ticks: int
+    stop_reason: StopReason
+    fault: Fault | None
+    deadline_misses: int
+    worst_late_ms: float
+    tick: TimeStats
+    control: TimeStats
+    stages: dict[str, TimeStats]
+    clamped_ticks: int
+    clamped_by_joint: dict[str, int] = field(default_factory=dict)
+    wall_s: float
+    loop_s: float
+
+
+class Loop:
+    """Runs ticks at the control rate until it is told to end; the last words are always damping.
+
+    Args:
+        parts: what a tick works with.
+        sinks: where the report of each tick goes.
+        hz: rate of the loop [1/s].
+    """
+
+    def __init__(self, parts: TickParts, sinks: Sequence[ReportSink] = (), hz: float = CONTROL_HZ) -> None:
+        self._parts = parts
+        self._sinks = sinks
+        self._period_ns = round(1e9 / hz)
+        self._times = StageTimes()
+        self._bug: Exception | None = None
+        self._misses = 0
+        self._worst_late_ns = 0
+        self._active_ticks = 0
+
+    def run(self, limits: RunLimits, stop: Stop | None = None) -> RunSummary:
+        """Run until the duration is over, a fault occurs, or `stop` says so.
+
+        Args:
+            limits: how long.
+            stop: ends the run early.
+
+        Returns:
+            What the run was.
+
+        Raises:
+            RobotError: damping could not be written.
+            Exception: a bug in a part, after damping has been written.
+        """
+        clock, start = self._parts.clock, time.monotonic()
+        start_ns = clock.now_ns()
+        with _no_garbage_collection():
+            ticks, reason = self._run_ticks(limits, stop)
+        if self._bug is not None:
+            raise self._bug
+        return RunSummary(
+            ticks=ticks,
+            active_ticks=self._active_ticks,
+            stop_reason=reason,
+            fault=self._parts.guard.fault,
+            deadline_misses=self._misses,
+            worst_late_ms=self._worst_late_ns * 1e-6,
+            tick=self._times.tick_stats(),
+            control=self._times.tick_stats_without_physics(),
+            stages=self._times.stage_stats(),
+            clamped_ticks=self._parts.guard.limits.clamped_ticks,
+            clamped_by_joint=self._parts.guard.limits.clamped_by_joint(),
+            wall_s=time.monotonic() - start,
+            loop_s=(clock.now_ns() - start_ns) * 1e-9,
+        )
+
+    def _run_ticks(self, limits: RunLimits, stop: Stop | None) -> tuple[int, StopReason]:
+        end: float = math.inf
+        reason: StopReason | None = None
+        deadline_ns = self._parts.clock.now_ns() + self._period_ns
+        index = 0
+        while index < end:
+            report = self._tick_or_damp(index)
+            index += 1
+            if reason is None:
+                reason = self._why_to_end(index, limits, report, stop)
+                end = end if reason is None else index + limits.damping_ticks
+            deadline_ns = self._wait(deadline_ns)
+        self._parts.robot.write(self._parts.damping_target)
+        assert reason is not None
+        return index, reason
+
+    def _why_to_end(
+        self, index: int, limits: RunLimits, report: TickReport | None, stop: Stop | None
+    ) -> StopReason | None:
+        """Decide whether this was the last tick before damping, and enter damping if so."""
+        guard = self._parts.guard
+        if guard.fault is not None:
+            return "fault"
+        stopped = report is not None and stop is not None and stop(report)
+        if not stopped and (limits.max_ticks is None or index < limits.max_ticks):
+            return None
+        guard.release()
+        return "stopped" if stopped else "duration"
+
+    def _tick_or_damp(self, index: int) -> TickReport | None:
+        """Run one tick; whatever it raises becomes a fault, and damping is written in its place."""
+        try:
+            report = tick(self._parts, index)
+        except Exception as error:  # noqa: BLE001  the one place: no exception may leave the motors with an old target
+            self._parts.guard.fail(_fault_of(error))
+            if not isinstance(error, SonicError):
+                self._bug = self._bug or error
+            self._parts.robot.write(self._parts.damping_target)
+            return None
+        self._times.add(report.stage_ns)
+        self._active_ticks += report.mode == "active"
+        for sink in self._sinks:
+            sink.put(report)
+        return report
+
+    def _wait(self, deadline_ns: int) -> int:
+        """Wait for the deadline and return the next one, which is never in the past."""
+        late_ns = self._parts.clock.wait_until(deadline_ns)
+        if late_ns <= 0:
+            return deadline_ns + self._period_ns
+        self._misses += 1
+        self._worst_late_ns = max(self._worst_late_ns, late_ns)
+        return deadline_ns + self._period_ns * (late_ns // self._period_ns + 1)
+
+
+def _fault_of(error: Exception) -> Fault:
+    code = "robot" if isinstance(error, RobotError) else "refused" if isinstance(error, SonicError) else "bug"
+    return Fault(code=code, detail=f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

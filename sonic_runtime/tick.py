@@ -1,0 +1,78 @@
+"""What happens in 20 ms: sense, command, decide, act, guard, write. Runs in the loop's thread, never waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from sonic_runtime.contract.messages import JointTarget, TickReport
+from sonic_runtime.contract.ports import Clock, Controller, GoalSource, RobotPort
+from sonic_runtime.guard.modes import Guard, Mode
+
+STAGES = ("sense", "command", "decide", "act", "guard", "write")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickParts:
+    """Everything a tick works with.
+
+    Attributes:
+        robot: where the state comes from and the target goes.
+        goals: what to do.
+        controllers: one for every mode of the guard; the same object may serve several.
+        guard: decides on the mode and admits targets.
+        clock: time of the loop.
+        damping_target: written wherever no controller's target may be; needs no measurement.
+    """
+
+    robot: RobotPort
+    goals: GoalSource
+    controllers: Mapping[Mode, Controller]
+    guard: Guard
+    clock: Clock
+    damping_target: JointTarget
+
+
+def tick(parts: TickParts, index: int) -> TickReport:
+    """Run one control tick.
+
+    Args:
+        parts: robot, goals, controllers, guard, clock.
+        index: number of the tick, from 0.
+
+    Returns:
+        What was seen and done, with the time each stage took.
+
+    Raises:
+        Exception: whatever a part raises; the loop answers with damping.
+    """
+    guard, previous = parts.guard, parts.guard.mode
+    t0 = perf_counter_ns()
+    state = parts.robot.read()
+    t1 = perf_counter_ns()
+    goal = parts.goals.read(state)
+    t2 = perf_counter_ns()
+    mode = guard.decide(state, goal, parts.clock.now_ns())
+    t3 = perf_counter_ns()
+    controller = parts.controllers[mode]
+    if index == 0 or controller is not parts.controllers[previous]:
+        controller.reset()
+    decision = controller.act(state, goal)
+    t4 = perf_counter_ns()
+    target = guard.admit(decision)
+    if target is None:
+        mode, target = guard.mode, parts.damping_target
+    t5 = perf_counter_ns()
+    parts.robot.write(target)
+    times = (t0, t1, t2, t3, t4, t5, perf_counter_ns())
+    return TickReport(
+        index=index,
+        state=state,
+        goal=goal,
+        mode=mode,
+        decision=decision,
+        target=target,
+        fault=guard.fault,
+        stage_ns={name: times[i + 1] - times[i] for i, name in enumerate(STAGES)},
+    )
