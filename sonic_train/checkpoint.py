@@ -25,6 +25,9 @@ FORMAT_VERSION = 1
 _RANK_SEED_STRIDE = 1000
 """Keeps seeds of ranks apart that had no state in the checkpoint."""
 
+_SAMPLE_ROWS = 32
+"""Recorded observations that travel with a checkpoint (0.3 MB)."""
+
 
 class CheckpointError(SonicError):
     """A checkpoint is missing, damaged, or does not fit the run."""
@@ -166,7 +169,16 @@ def _head(run: TrainRun, kind: str) -> dict[str, Any]:
         "revision": run.revision,
         "networks": msgspec.to_builtins(run.model.config),
         "ppo": msgspec.to_builtins(run.config),
+        "samples": _recorded_samples(run),
     }
+
+
+def _recorded_samples(run: TrainRun) -> dict[str, Tensor]:
+    """Return observations of the last step of the last rollout, for the check and the golden vectors of an export."""
+    if run.iteration == 0:
+        return {}
+    names = ("policy", "tokenizer")
+    return {name: getattr(run.storage, name)[-1, :_SAMPLE_ROWS].cpu().clone() for name in names}
 
 
 def _full_precision(state: dict[str, Tensor]) -> dict[str, Tensor]:

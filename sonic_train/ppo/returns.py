@@ -30,7 +30,7 @@ def compute_returns(storage: RolloutStorage, gamma: float, lam: float) -> None:
 def normalized_over_ranks(values: Tensor) -> Tensor:
     """Return values with mean 0 and deviation 1 over all their elements and all ranks; constant values become 0."""
     exact = values.double()
-    packed = torch.stack([exact.new_tensor(float(values.numel())), exact.sum(), exact.square().sum()])
+    packed = torch.stack([exact.new_full((), float(values.numel())), exact.sum(), exact.square().sum()])
     count, total, squares = sum_over_ranks(packed).unbind()
     mean = total / count
     std = (squares / count - mean.square()).clamp(min=0.0).sqrt()

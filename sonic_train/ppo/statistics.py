@@ -14,6 +14,9 @@ from sonic_train.ranks import sum_over_ranks
 class RunStatistics:
     """Means of named quantities since the last `read`, and the returns and lengths of running episodes.
 
+    Quantities that arrive together are stacked and added together, since hundreds of scalar kernels a step would cost
+    more than the policy does.
+
     Args:
         num_envs: N.
         device: where.
@@ -22,36 +25,42 @@ class RunStatistics:
     def __init__(self, num_envs: int, device: torch.device | str) -> None:
         self._episode_return = torch.zeros(num_envs, device=device)
         self._episode_length = torch.zeros(num_envs, device=device)
-        self._device = device
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, Tensor] = {}
+        # names of a group to its sums and counts, (2, len(names)) f64
+        self._groups: dict[tuple[str, ...], Tensor] = {}
 
-    def add(self, name: str, total: Tensor, count: Tensor) -> None:
-        """Add a sum () over a number () of samples."""
-        if name not in self._sums:
-            self._sums[name] = torch.zeros((), dtype=torch.float64, device=self._device)
-            self._counts[name] = torch.zeros((), dtype=torch.float64, device=self._device)
-        self._sums[name] += total
-        self._counts[name] += count
+    def add_sums(self, names: tuple[str, ...], sums: Tensor, counts: Tensor) -> None:
+        """Add sums over samples (len(names),) and the numbers of samples (len(names),)."""
+        packed = torch.stack([sums.double(), counts.double()])
+        if names in self._groups:
+            self._groups[names] += packed
+        else:
+            self._groups[names] = packed
 
     def add_samples(self, values: Mapping[str, Tensor]) -> None:
         """Add one sample () of each quantity; NaN and infinities are left out."""
-        for name, value in values.items():
-            known = torch.isfinite(value)
-            self.add(name, torch.where(known, value, torch.zeros_like(value)), known)
+        if not values:
+            return
+        stacked = torch.stack([value.double() for value in values.values()])
+        known = torch.isfinite(stacked)
+        self.add_sums(tuple(values), torch.where(known, stacked, 0.0), known)
 
     def add_step(self, result: StepResult) -> None:
         """Add a step of all environments: reward, ended episodes, and the environment's own log."""
         done = result.terminated | result.timed_out
-        ended = done.sum()
-        self._episode_return += torch.nan_to_num(result.reward)
+        reward = torch.nan_to_num(result.reward)
+        self._episode_return += reward
         self._episode_length += 1.0
-        rows = torch.full_like(ended, len(done))
-        self.add("rollout/reward", torch.nan_to_num(result.reward).sum(), rows)
-        self.add("rollout/broken_rows", (~torch.isfinite(result.observations.policy.sum(dim=1))).sum(), rows)
-        self.add("episode/return", (self._episode_return * done).sum(), ended)
-        self.add("episode/length", (self._episode_length * done).sum(), ended)
-        self.add("episode/failed", result.terminated.sum(), ended)
+        broken = ~torch.isfinite(result.observations.policy.sum(dim=1))
+        per_env = {
+            "rollout/reward": reward,
+            "rollout/broken_rows": broken.float(),
+            "episode/return": self._episode_return * done,
+            "episode/length": self._episode_length * done,
+            "episode/failed": result.terminated.float(),
+        }
+        rows, ended = torch.full_like(reward[0], len(reward)), done.sum().float()
+        counts = [ended if name.startswith("episode/") else rows for name in per_env]
+        self.add_sums(tuple(per_env), torch.stack(list(per_env.values())).sum(dim=1), torch.stack(counts))
         self._episode_return.masked_fill_(done, 0.0)
         self._episode_length.masked_fill_(done, 0.0)
         self.add_samples(result.log)
@@ -66,10 +75,9 @@ class RunStatistics:
 
         This is the one place of an iteration that waits for the device.
         """
-        names = sorted(self._sums)
-        packed = torch.stack([*(self._sums[n] for n in names), *(self._counts[n] for n in names)])
-        values = sum_over_ranks(packed).tolist()
-        self._sums.clear()
-        self._counts.clear()
-        sums, counts = values[: len(names)], values[len(names) :]
-        return {name: total / count for name, total, count in zip(names, sums, counts, strict=True) if count > 0}
+        groups = sorted(self._groups)
+        packed = torch.cat([self._groups[names] for names in groups], dim=1)
+        sums, counts = sum_over_ranks(packed).tolist()
+        self._groups.clear()
+        flat = [name for names in groups for name in names]
+        return {name: total / count for name, total, count in zip(flat, sums, counts, strict=True) if count > 0}
