@@ -1,0 +1,177 @@
+"""A training run from configuration to checkpoints: `sonic-train`."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+import torch
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.motions.clip import Clip
+from sonic_runtime.motions.read import read_motions
+from sonic_train.checkpoint import load_checkpoint, save_checkpoint, save_weights_only
+from sonic_train.config import TrainConfig
+from sonic_train.env.simulation import TrackingSimulation
+from sonic_train.env.tracking_env import TrackingEnv
+from sonic_train.iterate import IterationReport, TrainRun, build_accelerator, build_run, train_iteration
+from sonic_train.motions.library import MotionLibrary
+
+_SHOWN = {
+    "reward": "episode/return",
+    "steps": "episode/length",
+    "mpjpe_l": "track/mpjpe_l_mm",
+    "xy": "track/root_xy_error_m",
+    "std": "policy/std",
+    "lr": "ppo/learning_rate",
+    "fps": "time/steps_per_s",
+}
+"""What the progress bar shows, by the names of the report."""
+
+
+def run_training(config: TrainConfig) -> Path:
+    """Train, and return the run folder.
+
+    The last checkpoint, `last.pt`, is written every `save_every` iterations, at the end, and when the run is
+    interrupted or fails between two of them, as long as the model is sound.
+
+    Raises:
+        SonicError: for motions, checkpoints or configuration that cannot be used.
+    """
+    started = time.monotonic()
+    accelerator = build_accelerator(cpu=config.device == "cpu")
+    _check_device(config, accelerator)
+    run_dir = _run_dir(config)
+    clips = load_clips(config.motions, config.clips_per_kind)
+    device = str(accelerator.device)
+    simulation = TrackingSimulation(config.num_envs, device, config.task.simulation)
+    env = TrackingEnv(MotionLibrary(clips, device), simulation, config.task)
+    run = build_run(env, config.networks, config.ppo, accelerator, revision())
+    if config.checkpoint:
+        load_checkpoint(run, config.checkpoint)
+    if accelerator.is_main_process:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        (run_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2))
+    deadline = started + 60.0 * config.max_minutes if config.max_minutes > 0.0 else float("inf")
+    with CurveWriter(run_dir, config, accelerator) as curve:
+        try:
+            _iterate(run, config, run_dir, curve, deadline)
+        finally:
+            # Also on the way out of an interrupt or an error: a run that dies leaves its last checkpoint.
+            save_checkpoint(run, run_dir / "last.pt")
+            save_weights_only(run, run_dir / "weights.pt")
+    return run_dir
+
+
+def _iterate(run: TrainRun, config: TrainConfig, run_dir: Path, curve: CurveWriter, deadline: float) -> None:
+    while run.iteration < config.iterations and time.monotonic() < deadline:
+        report = train_iteration(run)
+        curve.add(report)
+        if report.iteration % config.save_every == 0:
+            save_checkpoint(run, run_dir / "last.pt")
+        if report.iteration % config.keep_every == 0:
+            save_checkpoint(run, run_dir / f"model_step_{report.iteration:06d}.pt")
+
+
+def load_clips(motions: tuple[str, ...], clips_per_kind: int | None = None) -> list[Clip]:
+    """Read reference motions.
+
+    Args:
+        motions: files or folders; `procedural` stands for the built-in library.
+        clips_per_kind: size of the built-in library, None for the whole.
+
+    Raises:
+        MotionError: naming the file that cannot be read.
+    """
+    clips: list[Clip] = []
+    for source in motions:
+        if source == "procedural":
+            # Here, so that training on files alone needs no inverse kinematics.
+            from sonic_runtime.motions.procedural import library as procedural_library
+
+            clips += procedural_library(clips_per_kind=clips_per_kind)
+        else:
+            clips += read_motions(Path(source))
+    return clips
+
+
+def revision() -> str:
+    """Return the commit that is checked out beside this file, with `+` where it was changed, or `unknown`."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+class CurveWriter:
+    """The learning curve: a progress bar, `curve.jsonl`, and TensorBoard where asked for. Main process only.
+
+    Args:
+        run_dir: where the files go.
+        config: the run.
+        accelerator: tells which process this is.
+    """
+
+    def __init__(self, run_dir: Path, config: TrainConfig, accelerator: Accelerator) -> None:
+        self._active = accelerator.is_main_process
+        self._bar = tqdm(total=config.iterations, unit="it", disable=not self._active, dynamic_ncols=True)
+        self._file = (run_dir / "curve.jsonl").open("a") if self._active else None
+        self._board = None
+        if self._active and config.tensorboard:
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            self._board = SummaryWriter(str(run_dir))
+
+    def __enter__(self) -> CurveWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+        if self._file is not None:
+            self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def add(self, report: IterationReport) -> None:
+        """Take the report of one iteration."""
+        if not self._active:
+            return
+        line = {"iteration": report.iteration, "env_steps": report.env_steps, **_rounded(report.values)}
+        if self._file is not None:
+            self._file.write(msgspec.json.encode(line).decode() + "\n")
+            self._file.flush()
+        if self._board is not None:
+            for name, value in report.values.items():
+                self._board.add_scalar(name, value, report.env_steps)
+        self._bar.n = report.iteration
+        shown = {short: f"{report.values[name]:.4g}" for short, name in _SHOWN.items() if name in report.values}
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update(0)
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.6g}") for name, value in values.items()}
+
+
+def _check_device(config: TrainConfig, accelerator: Accelerator) -> None:
+    if config.device == "cuda" and accelerator.device.type != "cuda":
+        raise ConfigError(f"device=cuda: torch {torch.__version__} sees no CUDA device here; give device=cpu")
+    if config.device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device: expected auto, cpu or cuda, got {config.device!r}")
+
+
+def _run_dir(config: TrainConfig) -> Path:
+    return Path(config.run_dir.replace("{time}", time.strftime("%Y%m%d_%H%M%S")))
