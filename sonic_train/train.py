@@ -11,6 +11,7 @@ from types import TracebackType
 import msgspec
 import torch
 from accelerate import Accelerator
+from accelerate.utils import set_seed
 from tqdm import tqdm
 
 from sonic_runtime.contract.errors import ConfigError
@@ -50,6 +51,8 @@ def run_training(config: TrainConfig) -> Path:
     run_dir = _run_dir(config)
     clips = load_clips(config.motions, config.clips_per_kind)
     device = str(accelerator.device)
+    # Before the robots are built: their friction, masses and joint errors are drawn then, differently on each rank.
+    set_seed(config.ppo.seed + accelerator.process_index)
     simulation = TrackingSimulation(config.num_envs, device, config.task.simulation)
     env = TrackingEnv(MotionLibrary(clips, device), simulation, config.task)
     run = build_run(env, config.networks, config.ppo, accelerator, revision())
