@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from sonic_runtime.contract.messages import Decision, Fault, Goal, JointTarget, RobotState
+from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.guard.limits import TargetLimits
-from sonic_runtime.guard.watchdog import GuardConfig, check
+from sonic_runtime.guard.watchdog import check
 
 Mode = Literal["ramp", "ready", "active", "damping"]
 """ramp: moving to the start pose; ready: holding it without a goal; active: tracking a goal; damping: braking."""

@@ -7,48 +7,12 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
 
 from sonic_runtime.contract.messages import Fault, Goal, RobotState
+from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.guard.limits import non_finite_state
 from sonic_runtime.robots import g1
-
-
-class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of the guard; values and reasons in configs/guard/g1.yaml.
-
-    Attributes:
-        stale_stream_ms: oldest data of a reference that may still be tracked [ms].
-        stale_state_ms: oldest measurement that may still be acted upon [ms].
-        tilt_rad: largest angle between the pelvis' z axis and the vertical [rad].
-        joint_range_margin_rad: how far outside its range a joint may be measured [rad].
-        torque_at_limit_fraction: share of the effort limit a target may ask for at the end of the joint range.
-        damping_nm_s_per_rad: velocity gain of the damping mode [N m s/rad].
-    """
-
-    stale_stream_ms: float
-    stale_state_ms: float
-    tilt_rad: float
-    joint_range_margin_rad: float
-    torque_at_limit_fraction: float
-    damping_nm_s_per_rad: float
-
-    def problems(self) -> list[tuple[str, str, float]]:
-        """Return (field, expected, found) of every value that is out of range."""
-        ranges = {
-            "stale_stream_ms": (1.0, 5000.0),
-            "stale_state_ms": (1.0, 1000.0),
-            "tilt_rad": (0.1, math.pi),
-            "joint_range_margin_rad": (0.0, 1.0),
-            "torque_at_limit_fraction": (0.0, 10.0),
-            "damping_nm_s_per_rad": (0.1, 50.0),
-        }
-        return [
-            (field, f"a number from {low:g} to {high:g}", getattr(self, field))
-            for field, (low, high) in ranges.items()
-            if not low <= getattr(self, field) <= high
-        ]
 
 
 def tilt_rad(state: RobotState) -> float:
