@@ -1,0 +1,79 @@
+"""Goals from a clip in memory: plays it from the first frame to the last, one frame per tick, for any encoder.
+
+Used by lockstep evaluation and by `sonic-run` on a file. Runs in the command stage of the tick; does no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from sonic_runtime.motions.clip import Clip
+from sonic_runtime.motions.vr_points import vr_points
+from sonic_runtime.robots import g1
+from teleop.heading import Heading
+
+ENCODERS = ("g1", "teleop", "smpl")
+
+
+def reference_of(clip: Clip) -> Reference:
+    """Return all of a clip as a reference at its first frame, with the tracks every encoder reads."""
+    vr_pos_b, vr_quat_b_wxyz = vr_points(clip.body_pos_w, clip.body_quat_wxyz)
+    return Reference(
+        joint_pos_pol=g1.to_policy_order(clip.joint_pos_hw),
+        joint_vel_pol=g1.to_policy_order(clip.joint_vel_hw),
+        root_quat_wxyz=clip.body_quat_wxyz[:, 0],
+        root_pos_w=clip.body_pos_w[:, 0],
+        vr_pos_b=vr_pos_b,
+        vr_quat_b_wxyz=vr_quat_b_wxyz,
+        smpl_joints_b=clip.smpl_joints_b,
+        smpl_root_quat_wxyz=clip.smpl_root_quat_wxyz,
+        cursor=0,
+    )
+
+
+class MotionFile:
+    """A GoalSource that plays one clip.
+
+    Args:
+        clip: motion at the control rate.
+        encoder: "g1", "teleop" or "smpl".
+        align_heading: whether the reference is turned at the first tick to begin in the direction the robot faces;
+            False where the robot already stands on the first frame.
+
+    Raises:
+        ConfigError: if there is no such encoder.
+    """
+
+    def __init__(self, clip: Clip, encoder: str, *, align_heading: bool) -> None:
+        if encoder not in ENCODERS:
+            raise ConfigError(f"encoder: expected one of {', '.join(ENCODERS)}, got {encoder!r}")
+        self.clip = clip
+        self._encoder = encoder
+        self._align_heading = align_heading
+        self._reference = reference_of(clip)
+        self._heading = Heading()
+        self._next = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last frame has been handed out; from then on it is repeated at rest."""
+        return self._next >= len(self._reference)
+
+    def read(self, state: RobotState) -> Goal:
+        """Return the next frame to track."""
+        if self._next == 0 and self._align_heading:
+            self._heading.restart(state.base_quat_wxyz, self._reference.root_quat_wxyz[0])
+        cursor = min(self._next, len(self._reference) - 1)
+        reference = replace(self._reference, cursor=cursor, playing=not self.finished)
+        self._next += 1
+        return Goal(
+            reference=reference,
+            encoder=self._encoder,
+            heading_quat_wxyz=self._heading.quat_wxyz(),
+            stamp_ns=state.stamp_ns,
+        )
+
+    def close(self) -> None:
+        """Do nothing; a clip in memory holds no resource."""
