@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm import tqdm
 
+from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.motions.read import read_motions
@@ -48,7 +49,7 @@ def run_training(config: TrainConfig) -> Path:
     started = time.monotonic()
     accelerator = build_accelerator(cpu=config.device == "cpu")
     _check_device(config, accelerator)
-    run_dir = _run_dir(config)
+    run_dir = make_run_folder(config.run_dir) if accelerator.is_main_process else Path()
     clips = load_clips(config.motions, config.clips_per_kind)
     device = str(accelerator.device)
     # Before the robots are built: their friction, masses and joint errors are drawn then, differently on each rank.
@@ -59,8 +60,7 @@ def run_training(config: TrainConfig) -> Path:
     if config.checkpoint:
         load_checkpoint(run, config.checkpoint)
     if accelerator.is_main_process:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        (run_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2))
+        save_config(config, run_dir)
     deadline = started + 60.0 * config.max_minutes if config.max_minutes > 0.0 else float("inf")
     with CurveWriter(run_dir, config, accelerator) as curve:
         try:
@@ -175,6 +175,3 @@ def _check_device(config: TrainConfig, accelerator: Accelerator) -> None:
     if config.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device: expected auto, cpu or cuda, got {config.device!r}")
 
-
-def _run_dir(config: TrainConfig) -> Path:
-    return Path(config.run_dir.replace("{time}", time.strftime("%Y%m%d_%H%M%S")))

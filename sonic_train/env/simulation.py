@@ -17,6 +17,7 @@ from isaaclab.assets import Articulation, ArticulationCfg, AssetBaseCfg
 from isaaclab.scene import InteractiveScene, InteractiveSceneCfg
 from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationCfg, SimulationContext
+from isaaclab.sim.spawners.materials import RigidBodyMaterialBaseCfg
 from isaaclab.sim.utils.stage import use_stage
 from isaaclab.utils import configclass
 from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg
@@ -222,7 +223,7 @@ def _scene_cfg(num_envs: int) -> InteractiveSceneCfg:
             prim_path="/World/ground",
             spawn=sim_utils.GroundPlaneCfg(
                 usd_path=str(ground_path),
-                physics_material=sim_utils.RigidBodyMaterialCfg(static_friction=1.0, dynamic_friction=1.0),
+                physics_material=RigidBodyMaterialBaseCfg(static_friction=1.0, dynamic_friction=1.0),
             ),
         )
         robot = robot_cfg
@@ -241,8 +242,8 @@ def _actuators() -> ImplicitActuatorCfg:
         stiffness=by_joint(g1.STIFFNESS_HW),
         damping=by_joint(g1.DAMPING_HW),
         armature=by_joint(g1.ARMATURE_HW),
-        effort_limit_sim=by_joint(g1.EFFORT_LIMIT_HW),
-        velocity_limit_sim=by_joint(g1.VELOCITY_LIMIT_HW),
+        joint_effort_limit=by_joint(g1.EFFORT_LIMIT_HW),
+        joint_velocity_limit=by_joint(g1.VELOCITY_LIMIT_HW),
     )
 
 
