@@ -54,7 +54,7 @@ class MujocoSim:
         _check_layout(self.model)
         self._bodies = np.array([self.model.body(name).id for name in g1.BODY_NAMES])
         self._gains_of: JointTarget | None = None
-        self.reset_to(*_split_qpos(standing_qpos()))
+        self.stand()
 
     def read(self) -> RobotState:
         """Return the state now, without noise or delay; `base_pos_w` is the simulator's truth."""
@@ -106,6 +106,11 @@ class MujocoSim:
         self.data.ctrl[:] = joint_pos_hw
         mujoco.mj_forward(self.model, self.data)
 
+    def stand(self) -> None:
+        """Put the robot into the default pose at rest, feet on the ground, facing along x."""
+        qpos = standing_qpos()
+        self.reset_to(qpos[:3], qpos[3:7], qpos[7:])
+
     def body_poses(self) -> tuple[Array, Array]:
         """Return the poses of the 30 bodies of `g1.BODY_NAMES` now: (30, 3) [m] and (30, 4) wxyz, in the world."""
         # after a step MuJoCo's body poses are those of the step's beginning
@@ -146,7 +151,3 @@ def _check_layout(model: mujoco.MjModel) -> None:
         )
     if actuated != g1.JOINT_NAMES_HW:
         raise RobotError(f"MuJoCo model: expected one position actuator for each joint in motor order, got {actuated}")
-
-
-def _split_qpos(qpos: Array) -> tuple[Array, Array, Array]:
-    return qpos[:3], qpos[3:7], qpos[7:]

@@ -1,0 +1,206 @@
+"""Puts the parts together: the only module of the runtime that knows controllers and goal sources by name.
+
+The dictionaries below are the whole registry: a new robot, source or clock is one file and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from controllers.damping import Damping
+from controllers.ramp_to_pose import RampToPose
+from controllers.track_motion import TrackMotion
+from sonic_runtime.clock import LockstepClock, RealTimeClock
+from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.contract.ports import Clock, Controller, GoalSource, ReportSink, RobotPort
+from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.guard.modes import Guard
+from sonic_runtime.infer.onnx_policy import OnnxPolicy
+from sonic_runtime.infer.policy_folder import find_policy
+from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary, Stop
+from sonic_runtime.robot_io.mujoco_sim import MujocoSim
+from sonic_runtime.robots import g1
+from sonic_runtime.tick import TickParts
+from teleop.debug_output import DebugOutput
+from teleop.motion_file import MotionFile
+from teleop.pose_stream import PoseStream
+from teleop.standing import StandFirst, Standing
+
+T = TypeVar("T")
+
+
+class GoalsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where goals come from."""
+
+    source: str
+    """stream (the pose topic over ZeroMQ), motion (a file), or stand."""
+    endpoint: str
+    """ZeroMQ address the stream is sent from; its sender binds it."""
+    motion: str | None
+    """File of the motion source, in any known format; its first clip is played once."""
+    encoder: str
+    """Encoder of the motion source: g1, teleop or smpl; a stream brings its own."""
+
+
+class OutputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is published."""
+
+    endpoint: str | None
+    """ZeroMQ address to bind for g1_debug; null publishes nothing."""
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run of the 50 Hz loop."""
+
+    policy: str
+    """Name of a packaged policy, or folder with encoder.onnx, decoder.onnx and observation_config.yaml."""
+    robot: str
+    """mujoco."""
+    clock: str
+    """real_time, or lockstep: as fast as it goes, the same every time."""
+    duration_s: float | None
+    """Time before the robot is put to rest [s]; null runs until Ctrl-C."""
+    ramp_s: float
+    """Time of the ramp from the pose found to the default pose [s]; 0 where the robot stands already."""
+    run_dir: str
+    """Folder of the run: configuration and summary; {time} becomes the start time."""
+    goals: GoalsConfig
+    output: OutputConfig
+    guard: GuardConfig
+
+
+def load_policy(name: str) -> OnnxPolicy:
+    """Find, check and warm up a policy by name or folder.
+
+    Raises:
+        ConfigError: there is no such policy.
+        ContractError: it does not fit this runtime.
+    """
+    return OnnxPolicy(find_policy(name))
+
+
+def build_parts(
+    *,
+    robot: RobotPort,
+    goals: GoalSource,
+    controller: Controller,
+    guard: GuardConfig,
+    clock: Clock,
+    ramp_s: float = 0.0,
+) -> TickParts:
+    """Put one run together.
+
+    Args:
+        robot: robot or simulator.
+        goals: what to do.
+        controller: in charge while there is a goal.
+        guard: limits.
+        clock: time of the loop; the same one that robot and goals stamp with.
+        ramp_s: time of the ramp to the default pose at the start [s].
+    """
+    ramp = RampToPose(g1.DEFAULT_POS_HW, g1.STIFFNESS_HW, g1.DAMPING_HW, ramp_s)
+    damping = Damping(len(g1.JOINT_NAMES_HW), guard.damping_nm_s_per_rad)
+    return TickParts(
+        robot=robot,
+        goals=goals,
+        controllers={"ramp": ramp, "ready": ramp, "active": controller, "damping": damping},
+        guard=Guard(guard, ramp_s),
+        clock=clock,
+        damping_target=damping.target,
+    )
+
+
+def run_lockstep(
+    robot: MujocoSim,
+    goals: GoalSource,
+    controller: Controller,
+    guard: GuardConfig,
+    *,
+    max_ticks: int,
+    stop: Stop | None = None,
+    sinks: Sequence[ReportSink] = (),
+    clock: LockstepClock,
+) -> RunSummary:
+    """Run the loop in lockstep from the state the simulator is in: no ramp, and one tick of damping at the end.
+
+    Args:
+        robot: simulator, already put into the state to start from.
+        goals: what to do; has a goal from the first tick on.
+        controller: tracks it; forgets its history at the first tick, so that one object serves many runs.
+        guard: limits.
+        max_ticks: ticks to run.
+        stop: ends the run early.
+        sinks: where the reports go.
+        clock: the clock that `robot` stamps with; goes on from run to run.
+    """
+    parts = build_parts(robot=robot, goals=goals, controller=controller, guard=guard, clock=clock)
+    return Loop(parts, sinks).run(RunLimits(max_ticks=max_ticks, damping_ticks=1), stop)
+
+
+def run(config: RunConfig, stop_requested: Callable[[], bool]) -> RunSummary:
+    """Run as configured.
+
+    Args:
+        config: what to run.
+        stop_requested: asked after every tick; True ends the run.
+
+    Raises:
+        SonicError: a part cannot be built, or damping cannot be written.
+    """
+    with ExitStack() as open_parts:
+        clock: Clock = _choose("clock", config.clock, CLOCKS)()
+        controller = TrackMotion(load_policy(config.policy))
+        goals = _choose("goals.source", config.goals.source, GOALS)(config.goals, controller, clock)
+        open_parts.callback(goals.close)
+        sinks = []
+        if config.output.endpoint is not None:
+            sinks.append(DebugOutput(config.output.endpoint))
+            open_parts.callback(sinks[-1].close)
+        robot = _choose("robot", config.robot, ROBOTS)(clock)
+        open_parts.callback(robot.close)
+        parts = build_parts(
+            robot=robot, goals=goals, controller=controller, guard=config.guard, clock=clock, ramp_s=config.ramp_s
+        )
+        limits = RunLimits(max_ticks=None if config.duration_s is None else round(config.duration_s * CONTROL_HZ))
+        return Loop(parts, sinks).run(limits, lambda _: stop_requested())
+
+
+def _mujoco(clock: Clock) -> RobotPort:
+    return MujocoSim(clock.now_ns)
+
+
+def _stream(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
+    window = controller.look_ahead_frames("g1")
+    return StandFirst(PoseStream(config.endpoint, window_frames=window, now_ns=clock.now_ns))
+
+
+def _motion(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
+    from sonic_runtime.motions.read import read_motions
+
+    if config.motion is None:
+        raise ConfigError("goals.motion: expected a motion file for goals.source=motion, found null")
+    return MotionFile(read_motions(Path(config.motion))[0], config.encoder, align_heading=True)
+
+
+def _stand(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
+    return Standing()
+
+
+CLOCKS: dict[str, Callable[[], Clock]] = {"real_time": RealTimeClock, "lockstep": LockstepClock}
+ROBOTS: dict[str, Callable[[Clock], RobotPort]] = {"mujoco": _mujoco}
+GOALS: dict[str, Callable[[GoalsConfig, TrackMotion, Clock], GoalSource]] = {
+    "stream": _stream,
+    "motion": _motion,
+    "stand": _stand,
+}
+
+
+def _choose(key: str, name: str, known: dict[str, T]) -> T:
+    if name not in known:
+        raise ConfigError(f"{key}={name}: expected one of {', '.join(known)}")
+    return known[name]

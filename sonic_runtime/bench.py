@@ -1,0 +1,110 @@
+"""How long a tick takes, stage by stage: the loop's tick in lockstep on MuJoCo, standing."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import msgspec
+
+from controllers.track_motion import TrackMotion
+from sonic_runtime.app import build_parts, load_policy
+from sonic_runtime.clock import LockstepClock
+from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.loop import CONTROL_HZ, no_garbage_collection
+from sonic_runtime.robot_io.mujoco_sim import MujocoSim
+from sonic_runtime.stage_times import StageTimes, TimeStats
+from sonic_runtime.tick import TickParts, tick
+from teleop.standing import Standing
+
+_RESTART_TICKS = 50
+"""The robot is put back on its feet once a second, so that a policy that falls is measured standing too."""
+
+
+class BenchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A measurement of the tick."""
+
+    policy: str
+    """Name of a packaged policy, or folder with encoder.onnx, decoder.onnx and observation_config.yaml."""
+    ticks: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    """Ticks measured."""
+    warm_up_ticks: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    """Ticks run before them."""
+    guard: GuardConfig
+
+
+class TickBench(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations of the tick and its stages.
+
+    `write` holds the four physics steps of the simulator; `control` is the tick without it, which is what a robot's
+    computer has to do.
+    """
+
+    policy: str
+    ticks: int
+    tick: TimeStats
+    control: TimeStats
+    stages: dict[str, TimeStats]
+    speed_x_real_time: float
+
+    def table(self) -> str:
+        """Return a table of milliseconds."""
+        rows = {**self.stages, "control (all but write)": self.control, "tick": self.tick}
+        lines = [f"{'stage':<24}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}"]
+        lines += [f"{n:<24}{s.p50_ms:>10.4f}{s.p99_ms:>10.4f}{s.max_ms:>10.4f}" for n, s in rows.items()]
+        return "\n".join(lines)
+
+    def line(self) -> dict[str, Any]:
+        """Return the numbers for one line of JSON."""
+        return {
+            "policy": self.policy,
+            "ticks": self.ticks,
+            "tick_p50_ms": round(self.tick.p50_ms, 4),
+            "tick_p99_ms": round(self.tick.p99_ms, 4),
+            "control_p50_ms": round(self.control.p50_ms, 4),
+            "control_p99_ms": round(self.control.p99_ms, 4),
+            "stages": {n: {"p50_ms": round(s.p50_ms, 4), "p99_ms": round(s.p99_ms, 4)} for n, s in self.stages.items()},
+            "speed_x_real_time": round(self.speed_x_real_time, 1),
+        }
+
+
+def measure_tick(config: BenchConfig) -> TickBench:
+    """Run ticks and time them.
+
+    Raises:
+        SonicError: the policy cannot be used.
+    """
+    clock = LockstepClock()
+    robot = MujocoSim(clock.now_ns)
+    controller = TrackMotion(load_policy(config.policy))
+    with no_garbage_collection():
+        _run(robot, controller, config.guard, clock, config.warm_up_ticks)
+        start = time.perf_counter()
+        times = _run(robot, controller, config.guard, clock, config.ticks)
+        wall_s = time.perf_counter() - start
+    return TickBench(
+        policy=config.policy,
+        ticks=config.ticks,
+        tick=times.tick_stats(),
+        control=times.tick_stats_without_physics(),
+        stages=times.stage_stats(),
+        speed_x_real_time=config.ticks / CONTROL_HZ / wall_s,
+    )
+
+
+def _run(robot: MujocoSim, controller: TrackMotion, guard: GuardConfig, clock: LockstepClock, ticks: int) -> StageTimes:
+    times = StageTimes()
+    parts: TickParts | None = None
+    index = 0
+    for _ in range(ticks):
+        if parts is None or index == _RESTART_TICKS:
+            robot.stand()
+            parts = build_parts(robot=robot, goals=Standing(), controller=controller, guard=guard, clock=clock)
+            index = 0
+        report = tick(parts, index)
+        times.add(report.stage_ns)
+        clock.wait_until(clock.now_ns() + round(1e9 / CONTROL_HZ))
+        # a tick in damping runs no network; begin anew rather than measure it
+        parts = parts if report.fault is None else None
+        index += 1
+    return times

@@ -1,0 +1,71 @@
+"""Goals of a robot that stands still, and standing until another source has a goal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from sonic_runtime.contract.ports import GoalSource
+from sonic_runtime.contract.rotations import quat_from_yaw, yaw_of_quat
+from sonic_runtime.robots import g1
+
+
+class Standing:
+    """A GoalSource of one frame: the default pose at rest, upright, in the direction the robot faced at the start."""
+
+    def __init__(self) -> None:
+        self._reference = Reference(
+            joint_pos_pol=g1.to_policy_order(g1.DEFAULT_POS_HW)[None],
+            joint_vel_pol=np.zeros((1, len(g1.JOINT_NAMES_POL))),
+            root_quat_wxyz=np.array([[1.0, 0.0, 0.0, 0.0]]),
+            root_pos_w=np.array([[0.0, 0.0, g1.STANDING_PELVIS_HEIGHT_M]]),
+            cursor=0,
+            playing=False,
+        )
+        self._heading_wxyz: np.ndarray | None = None
+
+    def read(self, state: RobotState) -> Goal:
+        """Return the standing goal; it never gets old."""
+        if self._heading_wxyz is None:
+            self._heading_wxyz = quat_from_yaw(yaw_of_quat(state.base_quat_wxyz))
+        return Goal(
+            reference=self._reference,
+            encoder="g1",
+            heading_quat_wxyz=self._heading_wxyz,
+            stamp_ns=state.stamp_ns,
+        )
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class StandFirst:
+    """A GoalSource that stands until another source has its first goal, and is that source from then on.
+
+    A G1 does not stand by motor stiffness alone, so a policy must balance it while a stream is still to come. Once the
+    other source has spoken, its silence is passed on: falling back to standing in the middle of a step would be no
+    safer than what the guard does.
+
+    Args:
+        source: the other source; closed with this one.
+
+    Attributes:
+        standing: whether the goals are still those of standing.
+    """
+
+    def __init__(self, source: GoalSource) -> None:
+        self.standing = True
+        self._source = source
+        self._stand = Standing()
+
+    def read(self, state: RobotState) -> Goal | None:
+        """Return the other source's goal, or the standing goal before its first."""
+        goal = self._source.read(state)
+        if goal is None and self.standing:
+            return self._stand.read(state)
+        self.standing = False
+        return goal
+
+    def close(self) -> None:
+        """Close the other source."""
+        self._source.close()
