@@ -9,7 +9,7 @@ from sonic_train.observation_batch import ACTION_DIM, Observations, StepResult
 
 
 class DummyEnv:
-    """Reward -mean((a - target)^2); the target is written in the observations of all encoders.
+    """Reward -mean((a - target)^2); the target, all +0.5 or all -0.5, is written in the inputs of all encoders.
 
     Episodes end by time-out after `horizon` steps, and by failure when the action is off by more than `fail_at`.
     """
@@ -28,11 +28,11 @@ class DummyEnv:
         return self._observe()
 
     def _renew(self, mask):
-        signs = torch.randint(0, 2, self.target.shape, generator=self.generator).to(self.device) * 1.0 - 0.5
+        signs = torch.randint(0, 2, (self.num_envs, 1), generator=self.generator).to(self.device) - 0.5
         choice = torch.randint(0, 3, (self.num_envs,), generator=self.generator).to(self.device)
         bits = torch.nn.functional.one_hot(choice, 3).float()
         bits[:, 0] = torch.maximum(bits[:, 0], bits[:, 2])
-        self.target = torch.where(mask[:, None], signs, self.target)
+        self.target = torch.where(mask[:, None], signs.expand(-1, ACTION_DIM), self.target)
         self.bits = torch.where(mask[:, None], bits, self.bits)
         self.age = torch.where(mask, torch.zeros_like(self.age), self.age)
 
