@@ -30,7 +30,7 @@ class DummyEnv:
     def _renew(self, mask):
         signs = torch.randint(0, 2, (self.num_envs, 1), generator=self.generator).to(self.device) - 0.5
         choice = torch.randint(0, 3, (self.num_envs,), generator=self.generator).to(self.device)
-        bits = torch.nn.functional.one_hot(choice, 3).float()
+        bits = (choice[:, None] == torch.arange(3, device=self.device)).float()
         bits[:, 0] = torch.maximum(bits[:, 0], bits[:, 2])
         self.target = torch.where(mask[:, None], signs.expand(-1, ACTION_DIM), self.target)
         self.bits = torch.where(mask[:, None], bits, self.bits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sonic_train.iterate import build_accelerator, build_run, train_iteration
 from sonic_train.networks.config import AuxLossConfig, NetworkConfig
@@ -145,3 +146,26 @@ def test_statistics_of_observations_change_after_the_update_only():
     train_iteration(run)
     assert seen == [0.0]
     assert run.model.normalizers["tokenizer"].count.item() == 32 * 16
+
+
+class _Operators(TorchDispatchMode):
+    """Collects the names of all operators that run, in the backward pass too."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_operator_of_an_iteration_waits_for_the_device():
+    run = _run()
+    train_iteration(run)
+    with _Operators() as operators:
+        train_iteration(run)
+    # reading a scalar, or shapes that depend on values, would make the host wait
+    waiting = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "aten::equal")
+    assert [name for name in operators.names if any(word in name for word in waiting)] == []
+    assert "aten::_fused_adamw_" in {name.split(".")[0] for name in operators.names}
