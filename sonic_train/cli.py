@@ -5,15 +5,51 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sonic_runtime.cli import run_command
+from sonic_runtime.cli import help_text, run_command, say, wants_help
 from sonic_runtime.config import load_config
+from sonic_runtime.contract.errors import ConfigError
+from sonic_train.config import TrainConfig
 
 
 def train() -> int:
-    """Train a policy: `sonic-train key=value ...`; keys and values of configs/train.yaml."""
+    """`sonic-train`: train a policy."""
     return run_command(_train, sys.argv[1:])
 
 
 def export() -> int:
-    """Export a checkpoint: `sonic-export CHECKPOINT FOLDER`."""
+    """`sonic-export`: make the ONNX files of a checkpoint."""
     return run_command(_export, sys.argv[1:])
+
+
+def _train(arguments: list[str]) -> int:
+    if wants_help(arguments):
+        text = "Trains a universal-token tracking policy in Isaac Lab. preset=small|release|smoke chooses sizes and rates."
+        say(help_text("sonic-train [preset=NAME] [key=value ...]", text, "train", TrainConfig))
+        return 0
+    config = load_config("train", arguments, TrainConfig)
+    # After the configuration, so that a wrong key is told before the simulator takes seconds to load.
+    from sonic_train.train import run_training
+
+    run_dir = run_training(config)
+    say(f"checkpoint: {run_dir / 'last.pt'}; export it with: sonic-export {run_dir / 'last.pt'} FOLDER")
+    return 0
+
+
+def _export(arguments: list[str]) -> int:
+    if wants_help(arguments) or len(arguments) != 2:
+        say(
+            "usage: sonic-export CHECKPOINT FOLDER\n\nWrites encoder.onnx, decoder.onnx and observation_config.yaml, "
+            "each file with its contract, after comparing them with the model."
+        )
+        if wants_help(arguments):
+            return 0
+        raise ConfigError(f"expected a checkpoint and a folder, got {len(arguments)} arguments")
+    from sonic_train.export import export as export_policy
+
+    done = export_policy(Path(arguments[0]), Path(arguments[1]))
+    observed = "recorded" if done.recorded else "random"
+    say(
+        f"{done.folder}: {done.size_bytes / 1e6:.1f} MB, pair {done.pair_id}; model and ONNX Runtime differ by at most "
+        f"{done.max_error:.1e} on {done.checked_rows} {observed} observations"
+    )
+    return 0

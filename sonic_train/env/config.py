@@ -125,5 +125,7 @@ class TaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     sampler: SamplerConfig = SamplerConfig()
     encoders: EncoderSamplingConfig = EncoderSamplingConfig()
     action_clip: float = 20.0
+    compile_terms: bool = False
+    """Compile the terms with torch.compile: faster on a GPU after half a minute at the start."""
     max_episode_s: float = 0.0
     """Time-out of an episode; zero means that only the end of the clip ends it."""

@@ -5,7 +5,6 @@ Source of forms and widths: SONIC training configuration, rewards base_5point_lo
 
 from __future__ import annotations
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -91,8 +90,7 @@ def reward_terms(
 
 def total_reward(terms: dict[str, Tensor], config: RewardConfig, step_s: float) -> Tensor:
     """Return the weighted sum (N,) over the control period."""
-    weights = msgspec.structs.asdict(config)
-    return step_s * torch.stack([weights[name] * term for name, term in terms.items()]).sum(0)
+    return step_s * torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum(0)
 
 
 def _kernel(squared_error: Tensor, sigma: float) -> Tensor:

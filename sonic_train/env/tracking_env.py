@@ -6,6 +6,9 @@ physics; nothing in a step waits for the device.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -25,6 +28,31 @@ _HEIGHT_SMOOTHING = 0.1
 """Part of the new value in the running height of the reference anchor."""
 
 
+@dataclass(frozen=True, slots=True)
+class TermFunctions:
+    """The pure functions of the task, as they are or compiled: hundreds of small kernels become a few."""
+
+    relative: Callable[..., tuple[Tensor, Tensor]]
+    rewards: Callable[..., dict[str, Tensor]]
+    failures: Callable[..., dict[str, Tensor]]
+    proprioception: Callable[..., dict[str, Tensor]]
+    tokenizer: Callable[..., Tensor]
+    critic: Callable[..., Tensor]
+
+    @staticmethod
+    def build(compiled: bool) -> TermFunctions:
+        """Return the functions; compiling happens at their first use."""
+        functions = (
+            rewards.relative_reference,
+            rewards.reward_terms,
+            terminations.failures,
+            obs.proprioception,
+            obs.tokenizer_vector,
+            obs.critic_vector,
+        )
+        return TermFunctions(*(torch.compile(f, dynamic=False) if compiled else f for f in functions))
+
+
 class TrackingEnv:
     """Vectorised tracking environment.
 
@@ -37,6 +65,7 @@ class TrackingEnv:
     def __init__(self, library: MotionLibrary, simulation: TrackingSimulation, config: TaskConfig) -> None:
         self.num_envs, self.device, self._config = simulation.num_envs, simulation.device, config
         self._library, self._simulation = library, simulation
+        self._terms = TermFunctions.build(config.compile_terms)
         self.sampler = AdaptiveSampler(library, config.sampler, self.device)
         n, device = self.num_envs, self.device
         self.step_s = config.simulation.physics_dt_s * config.simulation.decimation
@@ -73,7 +102,7 @@ class TrackingEnv:
 
         self._frame, self._steps = self._frame + 1, self._steps + 1
         state, reference = self._simulation.state(), self._library.at(self._frame)
-        relative = rewards.relative_reference(state, reference)
+        relative = self._terms.relative(state, reference)
         broken, failed, timed_out = self._done(state, reference, relative)
         reward, terms = self._reward(state, reference, relative, action)
         final_critic = self._final_critic(state, reference, action)
@@ -112,7 +141,7 @@ class TrackingEnv:
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         height = reference.body_pos_w[:, 0, 2]
         self._reference_height_m = torch.lerp(self._reference_height_m, height, _HEIGHT_SMOOTHING)
-        broken = terminations.failures(
+        broken = self._terms.failures(
             state, reference, relative, self._reference_height_m, self._config.terminations
         )
         failed = torch.stack(list(broken.values())).any(0)
@@ -125,13 +154,13 @@ class TrackingEnv:
         self, state: RobotTensors, reference: ReferenceTensors, relative: tuple[Tensor, Tensor], action: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         joint_acc = (state.joint_vel_hw - self._joint_vel_hw) / self.step_s
-        terms = rewards.reward_terms(state, reference, relative, action, self._action, joint_acc, self._limits)
+        terms = self._terms.rewards(state, reference, relative, action, self._action, joint_acc, self._limits)
         return rewards.total_reward(terms, self._config.rewards, self.step_s), terms
 
     def _final_critic(self, state: RobotTensors, reference: ReferenceTensors, action: Tensor) -> Tensor:
-        sample = obs.proprioception(state, self._joint_offset_hw, action, self._pol)
+        sample = self._terms.proprioception(state, self._joint_offset_hw, action, self._pol)
         histories = {name: history.peek(sample[name]) for name, history in self._histories.critic.items()}
-        return obs.critic_vector(state, reference, histories)
+        return self._terms.critic(state, reference, histories)
 
     def _reset(self, mask: Tensor) -> None:
         """Send the masked environments to new frames; every draw is made for all and kept for the masked ones."""
@@ -172,12 +201,12 @@ class TrackingEnv:
         self._simulation.add_root_velocity(due, _signed(self.num_envs, 6, scale=scale, device=self.device))
 
     def _observe(self, state: RobotTensors, reference: ReferenceTensors, restart: Tensor) -> Observations:
-        sample = obs.proprioception(state, self._joint_offset_hw, self._action, self._pol)
+        sample = self._terms.proprioception(state, self._joint_offset_hw, self._action, self._pol)
         noisy = obs.with_noise(sample, self._config.noise)
         policy = torch.cat([h.push(noisy[name], restart) for name, h in self._histories.policy.items()], dim=-1)
         critic = {name: h.push(sample[name], restart) for name, h in self._histories.critic.items()}
-        tokenizer = obs.tokenizer_vector(state, reference, self._bits, self._config.noise)
-        critic_obs = obs.critic_vector(state, reference, critic)
+        tokenizer = self._terms.tokenizer(state, reference, self._bits, self._config.noise)
+        critic_obs = self._terms.critic(state, reference, critic)
         # A robot whose physics blew up was reset above, but its old history may hold NaN for this one step.
         return Observations(
             policy=torch.nan_to_num(policy), tokenizer=torch.nan_to_num(tokenizer), critic=torch.nan_to_num(critic_obs)
