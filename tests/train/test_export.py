@@ -85,19 +85,19 @@ def test_files_have_the_published_inputs_and_outputs(policy):
         assert proto.opset_import[0].version >= 13
 
 
-def test_unread_terms_may_be_zero(checkpoint, policy):
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_unread_terms_may_be_zero(checkpoint, policy, mode):
     """The runtime leaves the terms of other encoders zero, as on the robot."""
     _, content = load_model(checkpoint)
-    tokenizer = content["samples"]["tokenizer"][:4]
-    full = encoder_input(tokenizer, 1)
-    required = {
-        t for e in read_manifest(policy.folder / "encoder.onnx").encoders if e.mode_id == 1 for t in e.required_terms
-    }
+    full = encoder_input(content["samples"]["tokenizer"][:4], mode)
+    manifest = read_manifest(policy.folder / "encoder.onnx")
+    required = next(e.required_terms for e in manifest.encoders if e.mode_id == mode)
     bare, start = torch.zeros_like(full), 0
-    for term in read_manifest(policy.folder / "encoder.onnx").inputs:
+    for term in manifest.inputs:
         if term.name in required:
             bare[:, start : start + term.dim] = full[:, start : start + term.dim]
         start += term.dim
+    assert start == full.shape[1]
     np.testing.assert_array_equal(
         _run_graph(policy.folder, "encoder", bare), _run_graph(policy.folder, "encoder", full)
     )
