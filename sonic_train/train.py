@@ -24,6 +24,7 @@ from sonic_train.env.simulation import TrackingSimulation
 from sonic_train.env.tracking_env import TrackingEnv
 from sonic_train.iterate import IterationReport, TrainRun, build_accelerator, build_run, train_iteration
 from sonic_train.motions.library import MotionLibrary
+from sonic_train.ranks import rank_count, sum_over_ranks
 
 _SHOWN = {
     "reward": "episode/return",
@@ -40,8 +41,8 @@ _SHOWN = {
 def run_training(config: TrainConfig) -> Path:
     """Train, and return the run folder.
 
-    The last checkpoint, `last.pt`, is written every `save_every` iterations, at the end, and when the run is
-    interrupted or fails between two of them, as long as the model is sound.
+    The last checkpoint, `last.pt`, and the weights alone, `weights.pt`, are written every `save_every` iterations and
+    at the end; a run of one process that is interrupted or fails writes `last.pt` too, as long as the model is sound.
 
     Raises:
         SonicError: for motions, checkpoints or configuration that cannot be used.
@@ -51,7 +52,8 @@ def run_training(config: TrainConfig) -> Path:
     _check_device(config, accelerator)
     run_dir = make_run_folder(config.run_dir) if accelerator.is_main_process else Path()
     clips = load_clips(config.motions, config.clips_per_kind)
-    device = str(accelerator.device)
+    # accelerate numbers processors too ("cpu:0") and may leave the number of a GPU out; the simulator wants neither
+    device = "cpu" if accelerator.device.type == "cpu" else f"cuda:{accelerator.device.index or 0}"
     # Before the robots are built: their friction, masses and joint errors are drawn then, differently on each rank.
     set_seed(config.ppo.seed + accelerator.process_index)
     simulation = TrackingSimulation(config.num_envs, device, config.task.simulation)
@@ -65,21 +67,36 @@ def run_training(config: TrainConfig) -> Path:
     with CurveWriter(run_dir, config, accelerator) as curve:
         try:
             _iterate(run, config, run_dir, curve, deadline)
-        finally:
-            # Also on the way out of an interrupt or an error: a run that dies leaves its last checkpoint.
-            save_checkpoint(run, run_dir / "last.pt")
-            save_weights_only(run, run_dir / "weights.pt")
+        except BaseException:
+            # Also on the way out of an interrupt or an error. With several processes the others may be gone, and a
+            # checkpoint needs them all: then the last periodic one stands.
+            if rank_count() == 1 and _is_finite(run):
+                save_checkpoint(run, run_dir / "last.pt")
+            raise
+    save_checkpoint(run, run_dir / "last.pt")
+    save_weights_only(run, run_dir / "weights.pt")
     return run_dir
 
 
 def _iterate(run: TrainRun, config: TrainConfig, run_dir: Path, curve: CurveWriter, deadline: float) -> None:
-    while run.iteration < config.iterations and time.monotonic() < deadline:
+    while run.iteration < config.iterations and not _out_of_time(run, deadline):
         report = train_iteration(run)
         curve.add(report)
         if report.iteration % config.save_every == 0:
             save_checkpoint(run, run_dir / "last.pt")
+            save_weights_only(run, run_dir / "weights.pt")
         if report.iteration % config.keep_every == 0:
             save_checkpoint(run, run_dir / f"model_step_{report.iteration:06d}.pt")
+
+
+def _out_of_time(run: TrainRun, deadline: float) -> bool:
+    """Return whether any process is past the deadline; all must stop after the same iteration."""
+    late = torch.tensor(float(time.monotonic() >= deadline), device=run.learner.accelerator.device)
+    return bool(sum_over_ranks(late) > 0)
+
+
+def _is_finite(run: TrainRun) -> bool:
+    return all(bool(torch.isfinite(value).all()) for value in run.model.parameters())
 
 
 def load_clips(motions: tuple[str, ...], clips_per_kind: int | None = None) -> list[Clip]:
