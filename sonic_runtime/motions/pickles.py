@@ -48,7 +48,8 @@ _DAMAGE = (
     struct.error,
 )
 
-_reconstruct = np.zeros(0).__reduce__()[0]
+_NDARRAY_CLASS = "the class numpy.ndarray"
+"""Stands in for the class itself, which pickles only hand around, so that no file can call it."""
 
 
 class _RefusedNameError(pickle.UnpicklingError):
@@ -62,6 +63,11 @@ def _checked_dtype(*arguments: Any) -> np.dtype:
     if dtype.kind not in _NUMERIC_KINDS:
         raise _RefusedNameError(f"an array of {dtype}, where numbers were expected")
     return dtype
+
+
+def _reconstruct(_class: Any, _shape: Any, _kind: Any) -> np.ndarray:
+    """Stand in for numpy's _reconstruct: an empty array, which gets shape, type and bytes from its state."""
+    return np.zeros(0, dtype=np.int8)
 
 
 def _scalar(dtype: np.dtype, data: Any = b"") -> Any:
@@ -115,7 +121,7 @@ class _JoblibArray:
 
 
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "ndarray"): _NDARRAY_CLASS,
     ("numpy", "dtype"): _checked_dtype,
     ("_codecs", "encode"): _latin1,
     ("__builtin__", "bytes"): _no_bytes,
@@ -127,6 +133,27 @@ for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[_core + ".multiarray", "_reconstruct"] = _reconstruct
     _ALLOWED[_core + ".multiarray", "scalar"] = _scalar
     _ALLOWED[_core + ".numeric", "_frombuffer"] = _frombuffer
+
+
+def _fill_array(array: np.ndarray, state: Any) -> None:
+    """Give an array its shape, type and bytes, after checking what numpy trusts."""
+    if not isinstance(state, tuple) or len(state) != 5:
+        raise pickle.UnpicklingError(f"an array described by {type(state).__name__}")
+    _, shape, dtype, _, data = state
+    if not isinstance(dtype, np.dtype) or dtype.kind not in _NUMERIC_KINDS:
+        raise _RefusedNameError(f"an array of {dtype}, where numbers were expected")
+    if not isinstance(data, bytes | str) or math.prod(shape) * dtype.itemsize != len(data) or min(shape, default=0) < 0:
+        raise pickle.UnpicklingError(f"an array of shape {shape} {dtype} with other data than that")
+    array.__setstate__(state)
+
+
+def _set_byte_order(dtype: np.dtype, state: Any) -> None:
+    """Set the byte order of a type; the rest of its state follows from the type, and numpy does not check it."""
+    order = state[1]
+    if order not in ("<", ">", "=", "|"):
+        raise pickle.UnpicklingError(f"a type in the byte order {order!r}")
+    size, alignment, flags = (dtype.itemsize, dtype.alignment, dtype.flags) if dtype.kind in "SU" else (-1, -1, 0)
+    dtype.__setstate__((3, order, None, None, None, size, alignment, flags))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class _ArrayUnpickler(pickle._Unpickler):  # pyright: ignore[reportAttributeAccessIssue]
@@ -159,12 +186,9 @@ class _ArrayUnpickler(pickle._Unpickler):  # pyright: ignore[reportAttributeAcce
             target.state = state
             stack[-1] = target.read(self._bytes)
         elif isinstance(target, np.ndarray):
-            if target.dtype.hasobject or state[2].hasobject:
-                raise _RefusedNameError("an array of objects")
-            target.__setstate__(state)
+            _fill_array(target, state)
         elif isinstance(target, np.dtype):
-            target.__setstate__(state)  # pyright: ignore[reportAttributeAccessIssue]
-            _checked_dtype(target)
+            _set_byte_order(target, state)
         else:
             raise _RefusedNameError(f"a state for an object of type {type(target).__name__}")
 
