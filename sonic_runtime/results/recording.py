@@ -26,7 +26,7 @@ class Recording:
         joint_pos_hw: (T, 29) f64 [rad] measured.
         target_pos_hw: (T, 29) f64 [rad] what the motors were told.
         reference_pos_hw: (T, 29) f64 [rad] joints of the frame to track; not a number where there was no goal.
-        frame_index: (T,) i64 number of the frame to track in the count of its source; -1 where there was no goal.
+        frame_index: (T,) i64 number of the frame to track in the count of its source; -1 where nothing was played.
         heading_quat_wxyz: (T, 4) f64 turn of the reference to the robot's world.
         mode: (T,) mode of each tick.
         stage_ms: (T, 6) f64 duration of sense, command, decide, act, guard, write.
@@ -77,7 +77,8 @@ class Recorder:
             cursor = goal.reference.cursor
             # a copy, so that the window of a stream is not kept alive
             reference_hw = g1.to_hw_order(goal.reference.joint_pos_pol[cursor])
-            turn, frame = goal.heading_quat_wxyz, goal.reference.first_index + cursor
+            turn = goal.heading_quat_wxyz
+            frame = goal.reference.first_index + cursor if goal.reference.playing else -1
         self._rows.append(
             (base_pos_w, state.base_quat_wxyz, state.joint_pos_hw, report.target.joint_pos_hw, reference_hw, turn)
         )

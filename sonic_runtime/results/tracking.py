@@ -203,7 +203,10 @@ def _mean(values: Array) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Means over clips: rates over clips, errors over all counted frames (long clips weigh more)."""
+    """Means over clips: rates over clips, errors over all counted frames (long clips weigh more).
+
+    `mpjpe_l_mm_success` is that of the clips that succeeded, None where none did.
+    """
 
     clips: int
     success_rate: float
@@ -211,7 +214,7 @@ class Summary:
     mpjpe_g_mm: float
     root_xy_error_m: float
     success_rate_foot_rule: float
-    mpjpe_l_mm_success: float
+    mpjpe_l_mm_success: float | None
 
 
 def summarize(results: list[ClipResult]) -> Summary:
@@ -224,7 +227,7 @@ def summarize(results: list[ClipResult]) -> Summary:
         mpjpe_g_mm=_mean_over_frames(results, [r.mpjpe_g_mm for r in results]),
         root_xy_error_m=_mean_over_frames(results, [r.root_xy_error_m for r in results]),
         success_rate_foot_rule=sum(result.foot_rule for result in results) / len(results),
-        mpjpe_l_mm_success=_mean_over_frames(succeeded, [r.mpjpe_l_mm for r in succeeded]),
+        mpjpe_l_mm_success=_mean_over_frames(succeeded, [r.mpjpe_l_mm for r in succeeded]) if succeeded else None,
     )
 
 
