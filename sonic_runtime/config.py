@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -29,6 +30,7 @@ from sonic_runtime.contract.errors import ConfigError
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_COMPOSING_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<key>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 _MISSING_FIELD = re.compile(r"Object missing required field `(?P<key>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 _WRONG_VALUE = re.compile(r"(?P<what>.+?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
@@ -104,7 +106,7 @@ def _compose(name: str, overrides: Sequence[str], folder: Path) -> DictConfig:
         raise ConfigError(f"{folder / name}.yaml: expected a configuration file here, found none")
     try:
         return _hydra(name, overrides, folder)
-    except (HydraException, OmegaConfBaseException) as error:
+    except _COMPOSING_ERRORS as error:
         raise _override_error(error, name, overrides, folder) from error
 
 
@@ -117,12 +119,12 @@ def _override_error(error: Exception, name: str, overrides: Sequence[str], folde
     """Find the override that is to blame and say why."""
     try:
         base = OmegaConf.to_container(_hydra(name, [], folder), resolve=False)
-    except (HydraException, OmegaConfBaseException) as own:
+    except _COMPOSING_ERRORS as own:
         return ConfigError(f"configs/{name}.yaml: {_first_line(own)}")
     for override in overrides:
         try:
             _hydra(name, [override], folder)
-        except (HydraException, OmegaConfBaseException) as own:
+        except _COMPOSING_ERRORS as own:
             return ConfigError(_override_message(override, own, base, folder))
     return ConfigError(f"arguments {' '.join(overrides)}: {_first_line(error)}")
 

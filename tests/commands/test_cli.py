@@ -1,0 +1,144 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sonic_runtime import cli
+from sonic_runtime.contract.errors import ConfigError
+from tests.fakes.random_policy import write_random_policy
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    return write_random_policy(
+        tmp_path_factory.mktemp("p") / "policy", action_gain=0.0, encoder_hidden=(16,), decoder_hidden=(16,)
+    )
+
+
+def call(monkeypatch, command, *arguments):
+    monkeypatch.setattr(sys, "argv", [f"sonic-{command}", *map(str, arguments)])
+    return getattr(cli, command)()
+
+
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/sonic-thing"])
+
+    def command(arguments):
+        raise ConfigError(f"bad {arguments}")
+
+    assert cli.run_command(command, ["a"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "sonic-thing: bad ['a']\n"
+    assert captured.out == ""
+
+
+def test_a_bug_keeps_its_traceback():
+    def command(arguments):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cli.run_command(command, [])
+
+
+def test_an_exit_code_is_passed_on():
+    assert cli.run_command(lambda arguments: None, []) == 0
+    assert cli.run_command(lambda arguments: 1, []) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "bench"])
+def test_help_shows_keys_and_defaults(monkeypatch, capsys, command):
+    assert call(monkeypatch, command, "--help") == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: sonic-{command}")
+    assert "policy=default" in out
+    assert "guard.tilt_rad=1.2" in out
+
+
+def test_bench_ends_with_one_line_of_json(monkeypatch, capsys, policy):
+    assert call(monkeypatch, "bench", "tick", f"policy={policy}", "ticks=60", "warm_up_ticks=5") == 0
+    lines = capsys.readouterr().out.splitlines()
+    result = json.loads(lines[-1])
+    assert result["ticks"] == 60
+    assert result["tick_p99_ms"] >= result["tick_p50_ms"] > 0
+    assert set(result["stages"]) == {"sense", "command", "decide", "act", "guard", "write"}
+    assert result["tick_p50_ms"] >= max(s["p50_ms"] for s in result["stages"].values())
+    assert lines[0].split() == ["stage", "p50", "ms", "p99", "ms", "max", "ms"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["tock"], "one of: tick; got 'tock'"),
+        ([], "got nothing"),
+        (["tick", "ticks=0"], "ticks: expected int >= 1, found 0"),
+        (["tick", "policy=/nowhere"], "there is no folder /nowhere"),
+    ],
+)
+def test_bench_refuses_plainly(monkeypatch, capsys, arguments, expected):
+    assert call(monkeypatch, "bench", *arguments) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("robot=atlas", "robot=atlas: expected one of mujoco"),
+        ("clock=sundial", "clock=sundial: expected one of real_time, lockstep"),
+        ("goals.source=carrier_pigeon", "expected one of stream, motion, stand"),
+        ("goals.endpoint=nonsense", "nonsense"),
+        ("output.endpoint=nonsense", "nonsense"),
+    ],
+)
+def test_run_refuses_plainly_and_writes_nothing(monkeypatch, capsys, tmp_path, policy, override, expected):
+    monkeypatch.chdir(tmp_path)
+    arguments = [f"policy={policy}", "output.endpoint=null", override]
+    assert call(monkeypatch, "run", *arguments) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_in_lockstep_reports_and_keeps_its_configuration(monkeypatch, capsys, tmp_path, policy):
+    arguments = [
+        f"policy={policy}", "clock=lockstep", "goals.source=stand", "duration_s=0.4", "output.endpoint=null",
+        f"run_dir={tmp_path}/r",
+    ]  # fmt: skip
+    assert call(monkeypatch, "run", *arguments) == 0
+    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert summary["active_ticks"] == 20
+    assert summary["stop_reason"] == "duration"
+    assert "source: stand" in (tmp_path / "r" / "config.yaml").read_text()
+
+
+def test_a_fault_is_told_and_is_no_success(monkeypatch, capsys, tmp_path, policy):
+    arguments = [
+        f"policy={policy}", "clock=lockstep", "goals.source=stand", "duration_s=20", "output.endpoint=null",
+        f"run_dir={tmp_path}/r",
+    ]  # fmt: skip
+    # a robot held by motor stiffness alone topples within seconds
+    assert call(monkeypatch, "run", *arguments) == 1
+    assert "fault tilt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_real_time_run_in_order(tmp_path, policy, number):
+    code = "import sys; from sonic_runtime import cli; sys.argv = ['sonic-run', *sys.argv[1:]]; sys.exit(cli.run())"
+    arguments = [f"policy={policy}", "goals.source=stand", "output.endpoint=null", f"run_dir={tmp_path}/r"]
+    # no tilt limit: the run must last until it is told to end
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments, "guard.tilt_rad=3.2", "guard.joint_range_margin_rad=1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    time.sleep(3.0)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "ended by stopped" in out
+    assert (tmp_path / "r" / "summary.json").is_file()
