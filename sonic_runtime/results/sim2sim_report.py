@@ -15,6 +15,7 @@ from sonic_runtime.results.trace import Trace
 from sonic_runtime.results.tracking import Bodies, ClipResult, TrackingErrors
 
 _PICTURES = 8
+_AFTER_FAILURE_S = 0.6
 
 
 class EvaluatedClip(Protocol):
@@ -69,7 +70,8 @@ def write_sim2sim_report(
     page.text(
         "Success: pelvis height within 0.25 m, pelvis orientation within 1.0 rad, heights of ankles and wrists within "
         "0.25 m in the relative frame, and the pelvis within 1 m over the ground, at every frame. The foot rule "
-        "(ankles within 0.2 m in the relative frame) is stricter and no part of success. Means are over frames up to a failure."
+        "(ankles within 0.2 m in the relative frame) is stricter and no part of success. Means are over frames up to "
+        "a failure."
     )
     if drawn:
         painter = RobotPainter()
@@ -99,7 +101,9 @@ def _draw_clip(page: Page, painter: RobotPainter, clip: EvaluatedClip) -> None:
     )
     outcome = "success" if result.success else f"{result.failure} at {result.failure_s:.2f} s"
     page.heading(f"{result.name}: {outcome}, mpjpe {result.mpjpe_l_mm:.0f} mm")
-    strip = film_strip(painter, trace, evenly_spaced(len(trace), _PICTURES), columns=_PICTURES // 2)
+    shown = len(trace) if result.failure_s is None else round((result.failure_s + _AFTER_FAILURE_S) * trace.fps)
+    frames = evenly_spaced(max(1, min(len(trace), shown)), _PICTURES)
+    strip = film_strip(painter, trace, frames, columns=_PICTURES // 2)
     page.images((strip, f"the robot (solid) and its reference (green) at {_PICTURES} moments of {result.name}"))
     page.images((path_figure(trace), "path of the pelvis"), (errors_figure(trace), "errors over time"))
     page.images((joints_figure(trace), "joint angles over time"))
