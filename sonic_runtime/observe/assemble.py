@@ -13,9 +13,11 @@ from sonic_runtime.contract.layout import MODE_TERM, TOKEN_TERM, parse_term_name
 from sonic_runtime.contract.manifest import EncoderSpec, TermSpec
 from sonic_runtime.contract.messages import Array, Goal, RobotState
 from sonic_runtime.observe.history import History
-from sonic_runtime.observe.terms import HISTORY_TERMS, REFERENCE_TERMS, ReferenceTerm, future_frames
+from sonic_runtime.observe.terms import HISTORY_TERMS, REFERENCE_TERMS, Frames, ReferenceTerm, future_frames
 
 Vector = npt.NDArray[np.float32]
+_TermSlot = tuple[ReferenceTerm, Vector]
+"""A term, and the (frames, dim) view of the input vector that it fills."""
 TOKEN_DIM = 64
 MODE_DIM = 4
 
@@ -70,8 +72,10 @@ class EncoderInput:
         """
         if goal.encoder != self._active:
             self._switch(goal.encoder)
-        for term, frames, step, out in self._plans[goal.encoder]:
-            out[:] = term.compute(state, goal, future_frames(goal.reference, frames, step))
+        for offsets, terms in self._plans[goal.encoder]:
+            frames = future_frames(goal.reference, offsets)
+            for term, out in terms:
+                out[:] = term.compute(state, goal, frames)
         return self.vector
 
     def _switch(self, encoder: str) -> None:
@@ -81,18 +85,17 @@ class EncoderInput:
         self.vector[0, self._mode_slot] = self._modes[encoder]
         self._active = encoder
 
-    def _plan(
-        self, terms: Sequence[TermSpec], encoder: EncoderSpec
-    ) -> list[tuple[ReferenceTerm, int, int, npt.NDArray[np.float32]]]:
+    def _plan(self, terms: Sequence[TermSpec], encoder: EncoderSpec) -> list[tuple[Frames, list[_TermSlot]]]:
+        """Group the terms that an encoder reads by the frames they look at."""
         slots = _slots(terms)
-        plan = []
+        plan: dict[tuple[int, int], list[_TermSlot]] = {}
         for spec in terms:
             if spec.name == MODE_TERM or spec.name not in encoder.required_terms:
                 continue
             base, frames, step = parse_term_name(spec.name)
             out = self.vector[0, slots[spec.name]].reshape(frames, -1)
-            plan.append((REFERENCE_TERMS[base], frames, step, out))
-        return plan
+            plan.setdefault((frames, step), []).append((REFERENCE_TERMS[base], out))
+        return [(np.arange(frames, dtype=np.intp) * step, group) for (frames, step), group in plan.items()]
 
 
 class DecoderInput:

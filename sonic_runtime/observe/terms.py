@@ -15,14 +15,37 @@ import numpy.typing as npt
 
 from sonic_runtime.contract.errors import ContractError
 from sonic_runtime.contract.messages import Array, Goal, Reference, RobotState
-from sonic_runtime.contract.rotations import quat_from_yaw, rot6d_from_quat, yaw_of_quat
+from sonic_runtime.contract.rotations import quat_from_yaw, yaw_of_quat
 from sonic_runtime.robots import g1
 
 Frames = npt.NDArray[np.intp]
 
+
+def _rot6d_of_products() -> Array:
+    """Return (16, 6): R6 as a linear map of the products ww wx wy wz xw ... zz of a unit quaternion.
+
+    The rotation matrix is quadratic in w x y z; for a unit quaternion 1 - 2 (yy + zz) = ww + xx - yy - zz.
+    """
+    w, x, y, z = range(4)
+    entries = [
+        {(w, w): 1, (x, x): 1, (y, y): -1, (z, z): -1},  # R00
+        {(x, y): 2, (w, z): -2},  # R01
+        {(x, y): 2, (w, z): 2},  # R10
+        {(w, w): 1, (x, x): -1, (y, y): 1, (z, z): -1},  # R11
+        {(x, z): 2, (w, y): -2},  # R20
+        {(y, z): 2, (w, x): 2},  # R21
+    ]
+    matrix = np.zeros((16, 6))
+    for column, products in enumerate(entries):
+        for (i, j), factor in products.items():
+            matrix[4 * i + j, column] = factor
+    return matrix
+
+
 _LOWER_BODY = g1.POL.index_of(g1.LOWER_BODY_NAMES)
 _WRISTS = g1.POL.index_of(g1.WRIST_NAMES)
 
+_ROT6D_OF_PRODUCTS = _rot6d_of_products()
 VR_POS_STANDING_B = np.array([[0.0903, 0.1615, -0.2411], [0.1280, -0.1522, -0.2461], [0.0241, -0.0081, 0.4028]])
 """(3, 3) [m] left wrist, right wrist and torso points where nobody steers them; the published runtime's constants."""
 VR_QUAT_STANDING_B_WXYZ = np.array(
@@ -31,15 +54,14 @@ VR_QUAT_STANDING_B_WXYZ = np.array(
 """(3, 4) their orientations, from the same place."""
 
 
-def future_frames(reference: Reference, count: int, step: int) -> Frames:
-    """Return (count,) indices of the frames to look at: cursor, cursor + step, ..., held at the last frame.
+def future_frames(reference: Reference, offsets: Frames) -> Frames:
+    """Return the frames to look at: cursor + offsets (0, step, 2 step, ...), held at the last frame.
 
     While the reference is not playing, every index is the cursor.
     """
     if not reference.playing:
-        return np.full(count, reference.cursor, dtype=np.intp)
-    frames = np.arange(count, dtype=np.intp) * step + reference.cursor
-    return np.minimum(frames, len(reference) - 1)
+        return np.full(len(offsets), reference.cursor, dtype=np.intp)
+    return np.minimum(offsets + reference.cursor, len(reference) - 1)
 
 
 def joint_positions(state: RobotState, goal: Goal, frames: Frames) -> Array:
@@ -223,11 +245,12 @@ def _missing(field: str, goal: Goal) -> ContractError:
 
 
 def _relative_rot6d(base_wxyz: Array, goal: Goal, quats_wxyz: Array) -> Array:
-    """Return R6(conj(base) * heading * q) of quaternions (K, 4)."""
+    """Return R6(conj(base) * heading * q) of quaternions (K, 4), in three array operations."""
     # q -> a * q is linear in q: one 4 x 4 matrix for all frames
     aw, ax, ay, az = _conjugate_times(base_wxyz, goal.heading_quat_wxyz)
     left_t = np.array([[aw, ax, ay, az], [-ax, aw, az, -ay], [-ay, -az, aw, ax], [-az, ay, -ax, aw]])
-    return rot6d_from_quat(quats_wxyz @ left_t)
+    turned = quats_wxyz @ left_t
+    return (turned[:, :, None] * turned[:, None, :]).reshape(-1, 16) @ _ROT6D_OF_PRODUCTS
 
 
 def _conjugate_times(left_wxyz: Array, right_wxyz: Array) -> tuple[float, float, float, float]:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from sonic_runtime.contract.errors import ContractError
-from sonic_runtime.contract.rotations import quat_from_axis_angle, quat_from_yaw, quat_multiply
+from sonic_runtime.contract.rotations import (
+    quat_conjugate,
+    quat_from_axis_angle,
+    quat_from_yaw,
+    quat_multiply,
+    rot6d_from_quat,
+)
 from sonic_runtime.observe import terms
 from sonic_runtime.robots import g1
 from tests.fakes.parts import IDENTITY, make_goal, make_reference, make_state
@@ -23,12 +29,12 @@ def measured(name, state, action=None):
 
 def test_future_frames_step_and_stop_at_the_last():
     reference = make_reference(30, cursor=20)
-    assert terms.future_frames(reference, 4, 5).tolist() == [20, 25, 29, 29]
+    assert terms.future_frames(reference, np.arange(4) * 5).tolist() == [20, 25, 29, 29]
 
 
 def test_future_frames_repeat_the_cursor_while_not_playing():
     reference = make_reference(30, cursor=20, playing=False)
-    assert terms.future_frames(reference, 3, 5).tolist() == [20, 20, 20]
+    assert terms.future_frames(reference, np.arange(3) * 5).tolist() == [20, 20, 20]
 
 
 def test_joint_terms_are_absolute_frame_by_frame_in_policy_order():
@@ -72,6 +78,16 @@ def test_anchor_is_row_by_row():
     # Rz(-90) = [[0, 1, 0], [-1, 0, 0], [0, 0, 1]]; its first two columns, row by row:
     out = compute("motion_anchor_orientation", make_state(base_quat_wxyz=quat_from_yaw(HALF_PI)), frames=FRAMES[:1])
     assert out[0] == pytest.approx([0.0, 1.0, -1.0, 0.0, 0.0, 0.0])
+
+
+def test_anchor_equals_the_formula_at_random_orientations():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        base, heading, *roots = (quat_from_axis_angle(v) for v in rng.normal(0.0, 1.5, (62, 3)))
+        goal = make_goal(make_reference(root_quat_wxyz=np.array(roots)), heading_quat_wxyz=heading)
+        out = compute("motion_anchor_orientation", make_state(base_quat_wxyz=base), goal)
+        turned = quat_multiply(quat_multiply(quat_conjugate(base), heading), np.array(roots)[FRAMES])
+        assert out == pytest.approx(rot6d_from_quat(turned), abs=1e-12)
 
 
 def test_heading_turns_the_reference():
