@@ -201,6 +201,9 @@ def torso_turn(rng: Random) -> Targets:
         for side, label in enumerate(SIDE_LABELS):
             swing = _visits(times, keys, np.zeros(1), arms[:, 2 * column + side, None])[:, 0]
             arrays["joint_pos_hw"][:, JOINT_INDEX_HW[f"{label}_{joint}_joint"]] += swing
+    away = 0.2 * _visits(times, keys, np.zeros(1), np.ones((moves, 1)))
+    for side, label in enumerate(SIDE_LABELS):
+        arrays["joint_pos_hw"][:, JOINT_INDEX_HW[f"{label}_shoulder_roll_joint"]] += SIDE_SIGNS[side] * away[:, 0]
     return _targets(arrays)
 
 
@@ -264,10 +267,10 @@ def squat_reach(rng: Random) -> Targets:
     moves = int(rng.integers(2, 4))
     keys = _schedule(rng, moves, (1.2, 1.8), (0.1, 0.6))
     times = frame_times(keys[-1] + REST_S)
-    depths = rng.uniform(0.05, 0.22, (moves, 1))
+    depths = rng.uniform(0.05, 0.28, (moves, 1))
     hands = np.tile(standing().hands_w, (len(times), 1, 1))
     for side in (LEFT, RIGHT):
-        places = _around_shoulder(rng, moves, side, (-0.25, 0.4), (-1.1, 0.4))
+        places = _around_shoulder(rng, moves, side, (-0.2, 0.4), (-1.4, 0.1))
         places[:, 0] += LEAN_AHEAD_M * depths[:, 0]
         places[:, 2] += standing().pelvis_height_m - depths[:, 0]
         hands[:, side] = _visits(times, keys, standing().hands_w[side], places)

@@ -26,7 +26,8 @@ SOLVER = "daqp"
 RANGE_MARGIN_RAD = 0.03
 """Distance kept from the ends of every joint's range [rad]."""
 ELBOW_STRAIGHT_RAD = 1.3
-"""The elbow's range goes on beyond the straight arm, where a hand could be reached as well; people's does not."""
+KNEE_STRAIGHT_RAD = 0.1
+"""Elbow and knee could go on beyond the straight limb, into a second solution that does not lead back."""
 STEPS_OF_FIRST_FRAME = 40
 STEPS_PER_FRAME = 2
 DAMPING = 1e-5
@@ -97,6 +98,7 @@ def robot_model() -> mujoco.MjModel:
     model.jnt_range[1:, 1] -= RANGE_MARGIN_RAD
     for side in ("left", "right"):
         model.jnt_range[model.joint(f"{side}_elbow_joint").id, 1] = ELBOW_STRAIGHT_RAD
+        model.jnt_range[model.joint(f"{side}_knee_joint").id, 0] = KNEE_STRAIGHT_RAD
     return model
 
 

@@ -24,6 +24,7 @@ Array = npt.NDArray[np.floating]
 
 MAX_FOOT_ERROR_M = 0.002
 MAX_BALANCE_ERROR_M = 0.005
+END_OF_RANGE_RAD = 1e-3
 CORRECTIONS = 2
 """How many times the motion is solved anew with the balance corrected."""
 CORRECTION_WINDOW_S = 0.08
@@ -110,8 +111,21 @@ def _checked(qpos: Array, targets: Targets, name: str) -> Array:
                 f"motion {name}: {what} is {error_m.max() * 1e3:.1f} mm off its target in frame {error_m.argmax()}, "
                 f"expected at most {limit_m * 1e3:.0f} mm; the targets are out of reach, ask for less"
             )
+    _check_ranges(qpos, name)
     _check_clearance(qpos, name)
     return qpos
+
+
+def _check_ranges(qpos: Array, name: str) -> None:
+    """Raise MotionError if a joint runs into the end of the range in use, which would show as a jerk."""
+    low, high = robot_model().jnt_range[1:].T
+    room = np.minimum(qpos[:, 7:] - low, high - qpos[:, 7:])
+    if room.min() < END_OF_RANGE_RAD:
+        frame, joint = np.unravel_index(room.argmin(), room.shape)
+        raise MotionError(
+            f"motion {name}: {g1.JOINT_NAMES_HW[joint]} runs into the end of its range in frame {frame}, expected at "
+            f"least {END_OF_RANGE_RAD} rad of room; the targets are out of reach, ask for less"
+        )
 
 
 def _check_clearance(qpos: Array, name: str) -> None:
