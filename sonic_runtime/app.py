@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -42,7 +41,7 @@ class GoalsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     endpoint: str
     """ZeroMQ address the stream is sent from; its sender binds it."""
     motion: str | None
-    """File of the motion source, in any known format; its first clip is played once."""
+    """File of the motion source, or name of a procedural motion such as walk; its first clip is played once."""
     encoder: str
     """Encoder of the motion source: g1, teleop or smpl; a stream brings its own."""
 
@@ -63,9 +62,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """mujoco."""
     clock: str
     """real_time, or lockstep: as fast as it goes, the same every time."""
-    duration_s: float | None
+    duration_s: Annotated[float, msgspec.Meta(gt=0.0)] | None
     """Time before the robot is put to rest [s]; null runs until Ctrl-C."""
-    ramp_s: float
+    ramp_s: Annotated[float, msgspec.Meta(ge=0.0, le=30.0)]
     """Time of the ramp from the pose found to the default pose [s]; 0 where the robot stands already."""
     run_dir: str
     """Folder of the run: configuration and summary; {time} becomes the start time."""
@@ -153,15 +152,15 @@ def run(config: RunConfig, stop_requested: Callable[[], bool]) -> RunSummary:
         SonicError: a part cannot be built, or damping cannot be written.
     """
     with ExitStack() as open_parts:
-        clock: Clock = _choose("clock", config.clock, CLOCKS)()
+        clock: Clock = choose("clock", config.clock, CLOCKS)()
         controller = TrackMotion(load_policy(config.policy))
-        goals = _choose("goals.source", config.goals.source, GOALS)(config.goals, controller, clock)
+        goals = choose("goals.source", config.goals.source, GOALS)(config.goals, controller, clock)
         open_parts.callback(goals.close)
         sinks = []
         if config.output.endpoint is not None:
             sinks.append(DebugOutput(config.output.endpoint))
             open_parts.callback(sinks[-1].close)
-        robot = _choose("robot", config.robot, ROBOTS)(clock)
+        robot = choose("robot", config.robot, ROBOTS)(clock)
         open_parts.callback(robot.close)
         parts = build_parts(
             robot=robot, goals=goals, controller=controller, guard=config.guard, clock=clock, ramp_s=config.ramp_s
@@ -180,11 +179,11 @@ def _stream(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalS
 
 
 def _motion(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
-    from sonic_runtime.motions.read import read_motions
+    from sonic_runtime.motions.sources import find_clips
 
     if config.motion is None:
-        raise ConfigError("goals.motion: expected a motion file for goals.source=motion, found null")
-    return MotionFile(read_motions(Path(config.motion))[0], config.encoder, align_heading=True)
+        raise ConfigError("goals.motion: expected a motion file or name for goals.source=motion, found null")
+    return MotionFile(find_clips(config.motion)[0], config.encoder, align_heading=True)
 
 
 def _stand(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
@@ -200,7 +199,12 @@ GOALS: dict[str, Callable[[GoalsConfig, TrackMotion, Clock], GoalSource]] = {
 }
 
 
-def _choose(key: str, name: str, known: dict[str, T]) -> T:
+def choose(key: str, name: str, known: dict[str, T]) -> T:
+    """Return what is registered under a name.
+
+    Raises:
+        ConfigError: nothing is; the message names the configuration key and lists the names.
+    """
     if name not in known:
         raise ConfigError(f"{key}={name}: expected one of {', '.join(known)}")
     return known[name]

@@ -51,6 +51,13 @@ def sim2sim() -> int:
     return run_command(main, sys.argv[1:])
 
 
+def motions() -> int:
+    """`sonic-motions`: make the procedural library, or convert motion files."""
+    from sonic_runtime.motions.command import main
+
+    return run_command(main, sys.argv[1:])
+
+
 def run_command(command: Callable[[list[str]], int | None], arguments: Sequence[str]) -> int:
     """Run a command and turn what a user can mend into a message.
 

@@ -136,14 +136,17 @@ class Loop:
         reason: StopReason | None = None
         deadline_ns = self._parts.clock.now_ns() + self._period_ns
         index = 0
-        while index < end:
-            report = self._tick_or_damp(index)
-            index += 1
-            if reason is None:
-                reason = self._why_to_end(index, limits, report, stop)
-                end = end if reason is None else index + limits.damping_ticks
-            deadline_ns = self._wait(deadline_ns)
-        self._parts.robot.write(self._parts.damping_target)
+        try:
+            while index < end:
+                report = self._tick_or_damp(index)
+                index += 1
+                if reason is None:
+                    reason = self._why_to_end(index, limits, report, stop)
+                    end = end if reason is None else index + limits.damping_ticks
+                deadline_ns = self._wait(deadline_ns)
+        finally:
+            # also where someone presses Ctrl-C a second time
+            self._parts.robot.write(self._parts.damping_target)
         assert reason is not None
         return index, reason
 

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ def test_bench_refuses_plainly(monkeypatch, capsys, arguments, expected):
         ("clock=sundial", "clock=sundial: expected one of real_time, lockstep"),
         ("goals.source=carrier_pigeon", "expected one of stream, motion, stand"),
         ("goals.endpoint=nonsense", "nonsense"),
+        ("duration_s=-1", "duration_s: expected float > 0.0, found -1"),
         ("output.endpoint=nonsense", "nonsense"),
     ],
 )
@@ -102,6 +104,19 @@ def test_run_refuses_plainly_and_writes_nothing(monkeypatch, capsys, tmp_path, p
     error = capsys.readouterr().err
     assert expected in error
     assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_busy_port_is_named(monkeypatch, capsys, tmp_path, policy):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        endpoint = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        assert call(monkeypatch, "run", f"policy={policy}", f"output.endpoint={endpoint}") == 2
+    error = capsys.readouterr().err
+    assert endpoint in error
+    assert "in use" in error
     assert list(tmp_path.iterdir()) == []
 
 

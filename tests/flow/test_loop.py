@@ -132,6 +132,20 @@ def test_a_bug_is_raised_after_damping_was_written():
     assert gc.isenabled()
 
 
+def test_an_impatient_ctrl_c_still_leaves_damping_behind():
+    run = FakeRun()
+
+    def decide(i):
+        if i == 3:
+            raise KeyboardInterrupt
+        return Decision(target=make_target())
+
+    run.controller.decision_of = decide
+    with pytest.raises(KeyboardInterrupt):
+        run_loop(run)
+    assert is_damping(run, run.robot.written[-1])
+
+
 def test_the_collector_is_off_in_the_loop_and_on_after_it():
     run = FakeRun()
     seen = []
