@@ -20,8 +20,8 @@ import zmq
 from controllers.track_motion import TrackMotion
 from sonic_runtime.app import build_parts, load_policy
 from sonic_runtime.child import Child
-from sonic_runtime.cli import help_text, say, stop_on_signal, wants_help
 from sonic_runtime.clock import RealTimeClock
+from sonic_runtime.command_line import help_text, say, stop_on_signal, wants_help
 from sonic_runtime.config import load_config, make_run_folder, save_config
 from sonic_runtime.contract.errors import RobotError
 from sonic_runtime.guard.config import GuardConfig

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from sonic_runtime.cli import help_text, say, wants_help
+from sonic_runtime.command_line import help_text, say, wants_help
 from sonic_runtime.config import load_config, make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.evaluate import Evaluation, evaluate

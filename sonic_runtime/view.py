@@ -17,7 +17,7 @@ import numpy as np
 import zmq
 
 from sonic_runtime.child import Child
-from sonic_runtime.cli import run_command, say
+from sonic_runtime.command_line import run_command, say
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.messages import Array
 from sonic_runtime.results.shape_mesh import robot_meshes

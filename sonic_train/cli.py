@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sonic_runtime.cli import help_text, run_command, say, wants_help
+from sonic_runtime.command_line import help_text, run_command, say, wants_help
 from sonic_runtime.config import load_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_train.config import TrainConfig
@@ -23,7 +23,9 @@ def export() -> int:
 
 def _train(arguments: list[str]) -> int:
     if wants_help(arguments):
-        text = "Trains a universal-token tracking policy in Isaac Lab. preset=small|release|smoke chooses sizes and rates."
+        text = (
+            "Trains a universal-token tracking policy in Isaac Lab. preset=small|release|smoke chooses sizes and rates."
+        )
         say(help_text("sonic-train [preset=NAME] [key=value ...]", text, "train", TrainConfig))
         return 0
     config = load_config("train", arguments, TrainConfig)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from tqdm import tqdm
 
-from sonic_runtime.cli import help_text, run_command, say, stop_on_signal, wants_help
+from sonic_runtime.command_line import help_text, run_command, say, stop_on_signal, wants_help
 from sonic_runtime.config import load_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.motions.clip import Clip

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from sonic_runtime import cli
+from sonic_runtime.command_line import run_command
 from sonic_runtime.contract.errors import ConfigError
 from tests.fakes.random_policy import write_random_policy
 
@@ -31,7 +32,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(monkeypatch, capsys):
     def command(arguments):
         raise ConfigError(f"bad {arguments}")
 
-    assert cli.run_command(command, ["a"]) == 2
+    assert run_command(command, ["a"]) == 2
     captured = capsys.readouterr()
     assert captured.err == "sonic-thing: bad ['a']\n"
     assert captured.out == ""
@@ -42,12 +43,12 @@ def test_a_bug_keeps_its_traceback():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cli.run_command(command, [])
+        run_command(command, [])
 
 
 def test_an_exit_code_is_passed_on():
-    assert cli.run_command(lambda arguments: None, []) == 0
-    assert cli.run_command(lambda arguments: 1, []) == 1
+    assert run_command(lambda arguments: None, []) == 0
+    assert run_command(lambda arguments: 1, []) == 1
 
 
 @pytest.mark.parametrize("command", ["run", "bench"])

@@ -1,0 +1,85 @@
+"""What every command shares: messages for a user's mistakes, --help, and an orderly end on a signal.
+
+A `SonicError` is printed alone and the exit code is 2; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from sonic_runtime.contract.errors import SonicError
+
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+
+def run_command(command: Callable[[list[str]], int | None], arguments: Sequence[str]) -> int:
+    """Run a command and turn what a user can mend into a message.
+
+    Args:
+        command: takes the arguments, returns an exit code or None for 0.
+        arguments: command line without the program's name.
+
+    Returns:
+        The exit code: 2 after a SonicError, 130 after Ctrl-C.
+    """
+    program = Path(sys.argv[0]).name
+    try:
+        return command(list(arguments)) or 0
+    except SonicError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"{program}: {error}\n")
+        return EXIT_MISTAKE
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{program}: interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output is gone, as in `sonic-bench tick | head -1`
+        sys.stderr.close()
+        return 0
+
+
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Return whether --help or -h is among the arguments."""
+    return any(a in ("--help", "-h") for a in arguments)
+
+
+def say(text: str) -> None:
+    """Write a line to standard output, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def help_text(usage: str, description: str, config: str, schema: type[msgspec.Struct]) -> str:
+    """Return the text of --help: usage, what the command does, and every key with its default and meaning."""
+    from sonic_runtime.config import describe_config
+
+    return f"usage: {usage}\n\n{description}\n\nkeys (key=value, defaults shown):\n{describe_config(config, schema)}"
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Catch Ctrl-C and SIGTERM inside the block; the function handed out says whether one came.
+
+    The first one asks the loop to end in damping; the second one, from someone who cannot wait, raises.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
