@@ -53,8 +53,9 @@ def joints_figure(trace: Trace) -> bytes:
         axes.plot(time, trace.reference_pos_hw[:, joint], color=REFERENCE_COLOR, lw=1.4, label="reference")
         axes.plot(time, trace.joint_pos_hw[:, joint], color=ROBOT_COLOR, lw=1.1, label="robot")
         _label(axes, "", "rad", name.removesuffix("_joint").replace("_", " "))
-    figure.axes[0].legend(frameon=False, fontsize=8)
     figure.supxlabel("time [s]", fontsize=9)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower right", ncols=2, frameon=False, fontsize=9)
     return _png(figure)
 
 

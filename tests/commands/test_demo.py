@@ -35,9 +35,7 @@ def senders() -> str:
 
 def test_chain_runs_and_leaves_report_and_json_and_no_process(policy, motion, tmp_path, capsys):
     run_dir = tmp_path / "run"
-    code = demo.main(
-        [f"policy={policy}", f"motion={motion}", "duration_s=1.2", f"run_dir={run_dir}", "video=false"]
-    )
+    code = demo.main([f"policy={policy}", f"motion={motion}", "duration_s=1.2", f"run_dir={run_dir}", "video=false"])
     lines = capsys.readouterr().out.strip().splitlines()
     line = json.loads(lines[-1])
     assert list(line)[:7] == [

@@ -62,6 +62,7 @@ def test_processes_give_the_same_results_in_the_same_order(policy, guard):
 
 
 def test_command_prints_rows_and_one_json_line_and_writes_the_folder(policy, tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
     for i, turn in enumerate((0.1, 0.5)):
         save_clip(turning_clip(60, turn), tmp_path / "clips" / f"turn{i}.npz")
     run_dir = tmp_path / "run"
@@ -72,7 +73,7 @@ def test_command_prints_rows_and_one_json_line_and_writes_the_folder(policy, tmp
     keys = ["clips", "success_rate", "mpjpe_l_mm", "mpjpe_g_mm", "root_xy_error_m", "speed_x_real_time"]
     assert list(line)[:6] == keys
     assert (line["clips"], line["encoder"]) == (2, "g1")
-    assert sum(row.startswith("turning") for row in lines) == 2
+    assert sum(row.startswith("turn") for row in lines) == 2
     assert {p.name for p in run_dir.iterdir()} == {"config.yaml", "results.json", "clips.csv", "report.html"}
     results = json.loads((run_dir / "results.json").read_text())
     assert results["success_rate"] == line["success_rate"]
