@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sonic_runtime.command_line import say, wants_help
 from sonic_runtime.contract.errors import ConfigError, MotionError
 from sonic_runtime.motions.clip import Clip, save_clip
 from sonic_runtime.motions.procedural import KINDS, demo_walk, library
@@ -33,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         SonicError: wrong arguments, unreadable motions, or an output folder that cannot be written.
     """
-    if not arguments or any(a in ("--help", "-h") for a in arguments):
-        tqdm.write(USAGE, end="")
+    if not arguments or wants_help(arguments):
+        say(USAGE.rstrip())
         return 0
     action, *rest = arguments
     actions: dict[str, Callable[[list[str]], int]] = {"generate": _generate, "convert": _convert}
@@ -100,5 +101,5 @@ def _write(clips: list[Clip], folder: Path) -> int:
         _output_folder(path.parent)
         save_clip(clip, path)
     seconds = sum(clip.duration_s for clip in clips)
-    tqdm.write(f"{len(clips)} clips, {seconds:.0f} s in {folder}")
+    say(f"{len(clips)} clips, {seconds:.0f} s in {folder}")
     return 0

@@ -250,7 +250,7 @@ def weight_shift(rng: Random) -> Targets:
     keys = _schedule(rng, moves, (1.0, 1.8), (0.1, 0.6))
     times = frame_times(keys[-1] + REST_S)
     signs = np.where(np.arange(moves) % 2 == 0, 1.0, -1.0) * rng.choice([-1.0, 1.0])
-    places = np.stack([rng.uniform(-0.025, 0.03, moves), signs * rng.uniform(0.04, 0.09, moves)], axis=1)
+    places = np.stack([rng.uniform(-0.015, 0.03, moves), signs * rng.uniform(0.035, 0.08, moves)], axis=1)
     arrays = still(times)
     offset = _visits(times, keys, np.zeros(2), places)
     arrays["com_xy_w"] += offset

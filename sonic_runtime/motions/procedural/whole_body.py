@@ -25,8 +25,10 @@ Array = npt.NDArray[np.floating]
 MAX_FOOT_ERROR_M = 0.002
 MAX_BALANCE_ERROR_M = 0.005
 END_OF_RANGE_RAD = 1e-3
-CORRECTIONS = 2
-"""How many times the motion is solved anew with the balance corrected."""
+MAX_CORRECTIONS = 4
+"""How many times at most the motion is solved anew with the balance corrected."""
+GOOD_BALANCE_M = 0.01
+"""Smoothed error of the zero-moment point that needs no further correction [m]; a sole is 56 to 72 mm wide."""
 CORRECTION_WINDOW_S = 0.08
 """Smoothing of the zero-moment point's error before it is corrected [s]."""
 
@@ -86,8 +88,10 @@ def solve(targets: Targets, name: str) -> Array:
     wanted_zmp_w = targets.zmp_w
     if wanted_zmp_w is None:
         return _checked(qpos, targets, name)
-    for _ in range(CORRECTIONS):
+    for _ in range(MAX_CORRECTIONS):
         missing = smoothed(wanted_zmp_w - zmp_of_motion(qpos), CORRECTION_WINDOW_S)
+        if np.abs(missing).max() < GOOD_BALANCE_M:
+            break
         # still at the ends, where the robot stands
         missing -= np.linspace(missing[0], missing[-1], len(missing))
         correction = com_for_zmp(missing, float(standing().com_w[2]), HOLD_S)
