@@ -68,6 +68,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Time of the ramp from the pose found to the default pose [s]; 0 where the robot stands already."""
     run_dir: str
     """Folder of the run: configuration and summary; {time} becomes the start time."""
+    view: bool
+    """Show the robot live in the browser, from what output.endpoint publishes; needs the package viser."""
     goals: GoalsConfig
     output: OutputConfig
     guard: GuardConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 
 import msgspec
 
@@ -51,13 +52,18 @@ def motions() -> int:
 def _run(arguments: list[str]) -> int:
     from sonic_runtime import app
     from sonic_runtime.config import load_config, make_run_folder, save_config
+    from sonic_runtime.view import start_view
 
     if wants_help(arguments):
         text = "Tracks a stream or a file with a policy at 50 Hz until the duration is over or Ctrl-C."
         say(help_text("sonic-run [key=value ...]", text, "run", app.RunConfig))
         return 0
     config = load_config("run", arguments, app.RunConfig)
-    with stop_on_signal() as stop_requested:
+    with ExitStack() as beside, stop_on_signal() as stop_requested:
+        if config.view:
+            viewer, page = start_view(config.output.endpoint)
+            beside.callback(viewer.close)
+            say(f"live view: {page}")
         summary = app.run(config, stop_requested)
     folder = make_run_folder(config.run_dir)
     save_config(config, folder)

@@ -45,7 +45,7 @@ def test_sends_the_whole_motion_to_the_first_receiver_and_ends(motion):
 def test_mistakes_are_named(motion, tmp_path):
     with pytest.raises(ConfigError, match="expected a motion file or name first"):
         stream_command.main([])
-    with pytest.raises(ConfigError, match="expected a motion file or name first.*endpoint"):
+    with pytest.raises(ConfigError, match=r"expected a motion file or name first.*endpoint"):
         stream_command.main(["endpoint=tcp://127.0.0.1:1"])
     with pytest.raises(MotionError, match="no_such"):
         stream_command.main(["no_such"])
