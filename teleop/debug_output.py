@@ -2,11 +2,12 @@
 
 Published bytes: the topic, then one msgpack map whose keys and sizes are SONIC's, floats as float64. Values of parts
 that this robot does not have (hands, motor temperatures) are zeros of the published size. Runs at the end of the tick:
-encodes in well below 0.1 ms and hands the bytes to ZeroMQ without waiting; where nobody keeps up, messages are dropped.
+encodes in about 0.1 ms and hands the bytes to ZeroMQ without waiting; where nobody keeps up, messages are dropped.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -16,22 +17,21 @@ import zmq
 
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.messages import Array, Goal, TickReport
-from sonic_runtime.contract.rotations import (
-    quat_from_axis_angle,
-    quat_multiply,
-    quat_rotate,
-    quat_rotate_inverse,
-)
+from sonic_runtime.contract.rotations import quat_multiply, quat_rotate
 from sonic_runtime.robots import g1
 
 TOPIC = b"g1_debug"
+Floats = list[float]
+
 _SEND_QUEUE = 10
 _SEND_BUFFER_BYTES = 32 * 1024
 
 _HAND = [0.0] * 7
 _TEMPERATURES = [0.0] * 58
-_WAIST = [g1.JOINT_NAMES_HW.index(f"waist_{axis}_joint") for axis in ("yaw", "roll", "pitch")]
-_WAIST_AXES = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+# joint and the coordinate axis it turns about, from pelvis to torso
+_WAIST = [
+    (g1.JOINT_NAMES_HW.index(f"waist_{name}_joint"), axis) for name, axis in (("yaw", 2), ("roll", 0), ("pitch", 1))
+]
 # SONIC's constants for a motion without three points: left wrist, right wrist, head
 _DEFAULT_THREE_POS_B = np.array([[0.0903, 0.1615, -0.2411], [0.1280, -0.1522, -0.2461], [0.0241, -0.0081, 0.4028]])
 _DEFAULT_THREE_QUAT_B = np.array(
@@ -137,8 +137,8 @@ def debug_map(report: TickReport, goal: Goal) -> dict[str, Any]:
         "ros_timestamp": time.time(),
         "base_quat": state.base_quat_wxyz.tolist(),
         "base_ang_vel": state.base_ang_vel_b.tolist(),
-        "body_torso_quat": torso_quat.tolist(),
-        "body_torso_ang_vel": torso_ang_vel.tolist(),
+        "body_torso_quat": torso_quat,
+        "body_torso_ang_vel": torso_ang_vel,
         "body_q": state.joint_pos_hw.tolist(),
         "body_dq": state.joint_vel_hw.tolist(),
         "last_action": report.decision.target.joint_pos_hw.tolist(),
@@ -164,11 +164,31 @@ def debug_map(report: TickReport, goal: Goal) -> dict[str, Any]:
     }
 
 
-def _torso(base_quat: Array, base_ang_vel_b: Array, joint_pos_hw: Array, joint_vel_hw: Array) -> tuple[Array, Array]:
-    """Follow the waist (yaw, roll, pitch) from the pelvis: orientation in the world, angular velocity in the torso."""
-    quat, ang_vel = base_quat, base_ang_vel_b
-    for joint, axis in zip(_WAIST, _WAIST_AXES, strict=True):
-        turn = quat_from_axis_angle(axis * joint_pos_hw[joint])
-        quat = quat_multiply(quat, turn)
-        ang_vel = quat_rotate_inverse(turn, ang_vel) + axis * joint_vel_hw[joint]
-    return quat, ang_vel
+def _torso(base_quat: Array, base_ang_vel_b: Array, joint_pos_hw: Array, joint_vel_hw: Array) -> tuple[Floats, Floats]:
+    """Follow the waist (yaw about z, roll about x, pitch about y) from the pelvis to the torso.
+
+    Returns:
+        Orientation wxyz of the torso in the world, and its angular velocity [rad/s] in its own frame.
+    """
+    # plain numbers: numpy takes ten times as long on arrays of four
+    quat, spin = base_quat.tolist(), base_ang_vel_b.tolist()
+    for joint, axis in _WAIST:
+        angle, speed = float(joint_pos_hw[joint]), float(joint_vel_hw[joint])
+        quat = _turned_about_axis(quat, axis, angle)
+        # seen from a frame turned by `angle` about `axis`, the other two components turn back by it
+        j, k = (axis + 1) % 3, (axis + 2) % 3
+        c, s = math.cos(angle), math.sin(angle)
+        spin[j], spin[k] = c * spin[j] + s * spin[k], c * spin[k] - s * spin[j]
+        spin[axis] += speed
+    return quat, spin
+
+
+def _turned_about_axis(quat: Floats, axis: int, angle: float) -> Floats:
+    """Return quat * rotation by `angle` about coordinate axis 0, 1 or 2."""
+    c, s = math.cos(0.5 * angle), math.sin(0.5 * angle)
+    i, j, k = 1 + axis, 1 + (axis + 1) % 3, 1 + (axis + 2) % 3
+    turned = [quat[0] * c - quat[i] * s, 0.0, 0.0, 0.0]
+    turned[i] = quat[i] * c + quat[0] * s
+    turned[j] = quat[j] * c + quat[k] * s
+    turned[k] = quat[k] * c - quat[j] * s
+    return turned
