@@ -191,4 +191,3 @@ def _check_device(config: TrainConfig, accelerator: Accelerator) -> None:
         raise ConfigError(f"device=cuda: torch {torch.__version__} sees no CUDA device here; give device=cpu")
     if config.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device: expected auto, cpu or cuda, got {config.device!r}")
-

@@ -10,8 +10,14 @@ from torch import Tensor
 
 from sonic_runtime.robots import g1
 from sonic_train.env.config import RewardConfig
-from sonic_train.env.rotations import heading_quat, quat_angle, quat_conjugate, quat_multiply, quat_rotate
-from sonic_train.env.rotations import quat_rotate_inverse
+from sonic_train.env.rotations import (
+    heading_quat,
+    quat_angle,
+    quat_conjugate,
+    quat_multiply,
+    quat_rotate,
+    quat_rotate_inverse,
+)
 from sonic_train.env.state import ReferenceTensors, RobotTensors, device_index
 
 _BODY = {name: i for i, name in enumerate(g1.TRACKED_BODY_NAMES)}
@@ -82,7 +88,9 @@ def reward_terms(
         "vr_points": _kernel(vr_error.square().sum(-1).mean(-1), 0.1),
         "action_rate": (action_pol - last_action_pol).square().sum(-1),
         "joint_limit": over.sum(-1),
-        "undesired_contacts": (state.contact_force_w[:, device_index(_NO_TOUCH, device)].norm(dim=-1) > 1.0).float().sum(-1),
+        "undesired_contacts": (state.contact_force_w[:, device_index(_NO_TOUCH, device)].norm(dim=-1) > 1.0)
+        .float()
+        .sum(-1),
         "anti_shake": (wrist_rate - 1.5).clamp_min(0.0).square().mean(-1),
         "feet_acc": joint_acc_hw[:, device_index(_ANKLES, device)].square().sum(-1),
     }

@@ -33,7 +33,6 @@ from sonic_train.env.rotations import quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
 from sonic_train.env.state import RobotTensors
 from sonic_train.robot_usd import g1_usd_path
 
-
 _SPACE_OVERFLOW = int(OverflowType.NEFC | OverflowType.BROADPHASE | OverflowType.NARROWPHASE)
 
 
@@ -180,9 +179,7 @@ class TrackingSimulation:
         self._sim.clear_instance()
 
 
-def _uniform(
-    shape: tuple[int, ...], low: float, high: float, device: str, generator: torch.Generator | None
-) -> Tensor:
+def _uniform(shape: tuple[int, ...], low: float, high: float, device: str, generator: torch.Generator | None) -> Tensor:
     return low + (high - low) * torch.rand(shape, device=device, generator=generator)
 
 

@@ -141,9 +141,7 @@ class TrackingEnv:
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         height = reference.body_pos_w[:, 0, 2]
         self._reference_height_m = torch.lerp(self._reference_height_m, height, _HEIGHT_SMOOTHING)
-        broken = self._terms.failures(
-            state, reference, relative, self._reference_height_m, self._config.terminations
-        )
+        broken = self._terms.failures(state, reference, relative, self._reference_height_m, self._config.terminations)
         failed = torch.stack(list(broken.values())).any(0)
         timed_out = self._frame >= self._library.last_frame_of[self._frame]
         if self._config.max_episode_s > 0.0:
@@ -228,9 +226,7 @@ class TrackingEnv:
         return log
 
 
-def _signed(
-    *shape: int, scale: tuple[float, ...] | None = None, device: str
-) -> Tensor:
+def _signed(*shape: int, scale: tuple[float, ...] | None = None, device: str) -> Tensor:
     """Return uniform draws in [-1, 1), times a scale per column."""
     draws = 2.0 * torch.rand(shape, device=device) - 1.0
     return draws if scale is None else draws * _constant(scale, device)

@@ -95,4 +95,3 @@ class MotionLibrary:
             smpl_root_quat_wxyz=self.smpl_root_quat_wxyz[smpl],
             smpl_wrist_pos=self.joint_pos_hw[smpl][..., self._wrists],
         )
-

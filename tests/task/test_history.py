@@ -15,4 +15,7 @@ def test_first_sample_fills_and_order_is_oldest_first():
     assert history.push(torch.tensor([[2.0], [20.0]]), nobody).tolist() == [[1, 1, 2], [10, 10, 20]]
     assert history.peek(torch.tensor([[3.0], [30.0]])).tolist() == [[1, 2, 3], [10, 20, 30]]
     # a peek keeps nothing; only the second environment starts anew
-    assert history.push(torch.tensor([[3.0], [99.0]]), torch.tensor([False, True])).tolist() == [[1, 2, 3], [99, 99, 99]]
+    assert history.push(torch.tensor([[3.0], [99.0]]), torch.tensor([False, True])).tolist() == [
+        [1, 2, 3],
+        [99, 99, 99],
+    ]

@@ -38,12 +38,15 @@ def test_rpy_is_fixed_axes_in_order():
     np.testing.assert_allclose(turned.numpy(), [[0.0, 1.0, 0.0]], atol=1e-6)
     both = torch_rot.quat_from_rpy(torch.tensor([[np.pi / 2, 0.0, np.pi / 2]]))
     # roll first takes y to z; the yaw about the fixed z leaves it there
-    np.testing.assert_allclose(torch_rot.quat_rotate(both, torch.tensor([[0.0, 1.0, 0.0]])).numpy(), [[0, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(
+        torch_rot.quat_rotate(both, torch.tensor([[0.0, 1.0, 0.0]])).numpy(), [[0, 0, 1]], atol=1e-6
+    )
 
 
 def test_heading_of_a_tilted_robot_keeps_its_yaw():
     tilted = torch_rot.quat_multiply(
-        torch_rot.quat_from_rpy(torch.tensor([[0.0, 0.0, 0.7]])), torch_rot.quat_from_rpy(torch.tensor([[0.3, 0.2, 0.0]]))
+        torch_rot.quat_from_rpy(torch.tensor([[0.0, 0.0, 0.7]])),
+        torch_rot.quat_from_rpy(torch.tensor([[0.3, 0.2, 0.0]])),
     )
     heading = torch_rot.heading_quat(tilted)
     assert heading[0, 1] == 0 and heading[0, 2] == 0

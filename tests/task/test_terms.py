@@ -51,7 +51,11 @@ def reference_of(state: RobotTensors, **changes):
 
 
 def terms_of(state, reference, **changes):
-    given = {"action_pol": torch.zeros(N, 29), "last_action_pol": torch.zeros(N, 29), "joint_acc_hw": torch.zeros(N, 29)}
+    given = {
+        "action_pol": torch.zeros(N, 29),
+        "last_action_pol": torch.zeros(N, 29),
+        "joint_acc_hw": torch.zeros(N, 29),
+    }
     relative = rewards.relative_reference(state, reference)
     return rewards.reward_terms(state, reference, relative, limits=rewards.soft_limits("cpu"), **(given | changes))
 
@@ -63,7 +67,9 @@ def test_a_robot_on_its_reference_earns_everything():
         torch.testing.assert_close(terms[name], torch.ones(N), atol=1e-4, rtol=0)
     assert set(terms) == set(RewardConfig.__struct_fields__)
     only_tracking = {k: v for k, v in terms.items() if getattr(RewardConfig(), k) > 0}
-    torch.testing.assert_close(rewards.total_reward(only_tracking, RewardConfig(), 0.02), torch.full((N,), 0.14), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        rewards.total_reward(only_tracking, RewardConfig(), 0.02), torch.full((N,), 0.14), atol=1e-4, rtol=0
+    )
 
 
 def test_drift_and_turn_cost_the_anchor_but_not_the_relative_terms():
@@ -123,7 +129,9 @@ def test_vectors_have_the_layout_and_noise_only_where_it_belongs():
     noisy = observations.tokenizer_vector(state, reference, bits, NoiseConfig())
     assert exact.shape == (N, layout.TOKENIZER_DIM) == (N, 1761)
     upright = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(N, 1)
-    torch.testing.assert_close(exact[:, layout.term_slice(layout.TOKENIZER_TERMS, "motion_anchor_ori_b")], upright, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        exact[:, layout.term_slice(layout.TOKENIZER_TERMS, "motion_anchor_ori_b")], upright, atol=1e-5, rtol=0
+    )
     for name, touched in {
         "command_multi_future": False,
         "motion_anchor_ori_b_mf": True,
