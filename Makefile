@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_TEST ?= .venv-test
-PIP_QUIET = -q --no-cache-dir --no-compile --disable-pip-version-check
+PIP_QUIET = -qq --no-cache-dir --no-compile --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE = 1
 
 .PHONY: demo test check format bench clean
