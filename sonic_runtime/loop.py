@@ -1,4 +1,4 @@
-"""When things happen: deadlines, the end of a run, and the one place where an exception becomes damping.
+"""When things happen: deadlines, the end of a run, and the place where an exception becomes damping.
 
 The loop runs in the caller's thread. Deadlines are absolute, so that a late tick does not move the ones after it; a
 missed deadline is counted and its slot is left out, never caught up in a burst. The garbage collector is off while the
@@ -8,7 +8,6 @@ loop runs: a collection of a large heap takes tens of milliseconds.
 from __future__ import annotations
 
 import gc
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from sonic_runtime.stage_times import StageTimes, TimeStats
 from sonic_runtime.tick import TickParts, tick
 
 CONTROL_HZ = 50.0
+_HURRIED_DAMPING_WRITES = 5
 StopReason = Literal["duration", "fault", "stopped"]
 Stop = Callable[[TickReport], bool]
 """Called after every tick with its report; True ends the run."""
@@ -87,10 +87,11 @@ class Loop:
 
     def __init__(self, parts: TickParts, sinks: Sequence[ReportSink] = (), hz: float = CONTROL_HZ) -> None:
         self._parts = parts
-        self._sinks = sinks
+        self._sinks = list(sinks)
         self._period_ns = round(1e9 / hz)
         self._times = StageTimes()
         self._bug: Exception | None = None
+        self._damping_error: Exception | None = None
         self._misses = 0
         self._worst_late_ns = 0
         self._active_ticks = 0
@@ -106,8 +107,8 @@ class Loop:
             What the run was.
 
         Raises:
-            RobotError: damping could not be written.
-            Exception: a bug in a part, after damping has been written.
+            RobotError: the last damping could not be written.
+            Exception: a bug in a part or a sink, after the run has ended in damping.
         """
         clock, start = self._parts.clock, time.monotonic()
         start_ns = clock.now_ns()
@@ -115,6 +116,11 @@ class Loop:
             ticks, reason = self._run_ticks(limits, stop)
         if self._bug is not None:
             raise self._bug
+        if self._damping_error is not None:
+            raise RobotError(
+                f"robot: expected to end in damping, but it could not be written ({self._damping_error}); "
+                "the motors may hold their last target: cut their power"
+            ) from self._damping_error
         return RunSummary(
             ticks=ticks,
             active_ticks=self._active_ticks,
@@ -132,52 +138,69 @@ class Loop:
         )
 
     def _run_ticks(self, limits: RunLimits, stop: Stop | None) -> tuple[int, StopReason]:
-        end: float = math.inf
-        reason: StopReason | None = None
         deadline_ns = self._parts.clock.now_ns() + self._period_ns
-        index = 0
+        index, reason = 0, None
         try:
-            while index < end:
-                report = self._tick_or_damp(index)
+            while reason is None:
+                asked_to_stop = self._tick_or_damp(index, stop)
                 index += 1
-                if reason is None:
-                    reason = self._why_to_end(index, limits, report, stop)
-                    end = end if reason is None else index + limits.damping_ticks
+                reason = self._why_to_end(index, limits, asked_to_stop)
                 deadline_ns = self._wait(deadline_ns)
-        finally:
-            # also where someone presses Ctrl-C a second time
-            self._parts.robot.write(self._parts.damping_target)
-        assert reason is not None
+            for _ in range(limits.damping_ticks):
+                self._tick_or_damp(index, None)
+                index += 1
+                deadline_ns = self._wait(deadline_ns)
+        except BaseException:
+            # Ctrl-C a second time: nobody waits for the ticks of damping any more, but one message can be lost
+            for _ in range(_HURRIED_DAMPING_WRITES):
+                self._damp()
+            raise
+        self._damp()
         return index, reason
 
-    def _why_to_end(
-        self, index: int, limits: RunLimits, report: TickReport | None, stop: Stop | None
-    ) -> StopReason | None:
+    def _why_to_end(self, index: int, limits: RunLimits, asked_to_stop: bool) -> StopReason | None:
         """Decide whether this was the last tick before damping, and enter damping if so."""
         guard = self._parts.guard
         if guard.fault is not None:
             return "fault"
-        stopped = report is not None and stop is not None and stop(report)
-        if not stopped and (limits.max_ticks is None or index < limits.max_ticks):
+        if not asked_to_stop and (limits.max_ticks is None or index < limits.max_ticks):
             return None
         guard.release()
-        return "stopped" if stopped else "duration"
+        return "stopped" if asked_to_stop else "duration"
 
-    def _tick_or_damp(self, index: int) -> TickReport | None:
-        """Run one tick; whatever it raises becomes a fault, and damping is written in its place."""
+    def _tick_or_damp(self, index: int, stop: Stop | None) -> bool:
+        """Run one tick and return whether to stop; what it raises becomes a fault, and damping is written."""
         try:
             report = tick(self._parts, index)
-        except Exception as error:  # noqa: BLE001  the one place: no exception may leave the motors with an old target
+            asked_to_stop = stop is not None and stop(report)
+        except Exception as error:  # noqa: BLE001  no exception may leave the motors with an old target
             self._parts.guard.fail(_fault_of(error))
             if not isinstance(error, SonicError):
                 self._bug = self._bug or error
-            self._parts.robot.write(self._parts.damping_target)
-            return None
+            self._damp()
+            return False
         self._times.add(report.stage_ns)
         self._active_ticks += report.mode == "active"
-        for sink in self._sinks:
-            sink.put(report)
-        return report
+        self._publish(report)
+        return asked_to_stop
+
+    def _publish(self, report: TickReport) -> None:
+        """Hand the report to every sink; one that raises is left out from then on, and the run is not its victim."""
+        for sink in tuple(self._sinks):
+            try:
+                sink.put(report)
+            except Exception as error:  # noqa: BLE001  a robot does not fall because a message could not be sent
+                self._sinks.remove(sink)
+                self._bug = self._bug or error
+
+    def _damp(self) -> None:
+        """Write damping; where that fails, the error is kept and whoever comes next tries again."""
+        try:
+            self._parts.robot.write(self._parts.damping_target)
+        except Exception as error:  # noqa: BLE001  the ticks of damping that follow must still come
+            self._damping_error = error
+        else:
+            self._damping_error = None
 
     def _wait(self, deadline_ns: int) -> int:
         """Wait for the deadline and return the next one, which is never in the past."""

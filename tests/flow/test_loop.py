@@ -144,6 +144,63 @@ def test_an_impatient_ctrl_c_still_leaves_damping_behind():
     with pytest.raises(KeyboardInterrupt):
         run_loop(run)
     assert is_damping(run, run.robot.written[-1])
+    assert sum(is_damping(run, t) for t in run.robot.written) > 1, "one message can be lost"
+
+
+def failing_writes(run, ticks):
+    """Let the robot refuse what is written in some ticks."""
+    write = run.robot.write
+
+    def refuse(target):
+        run.robot.attempts += 1
+        if run.robot.attempts in ticks:
+            raise RobotError("the queue is full")
+        write(target)
+
+    run.robot.attempts = 0
+    run.robot.write = refuse
+
+
+def test_damping_that_cannot_be_written_at_first_is_written_later():
+    run = FakeRun()
+    failing_writes(run, range(6, 10))
+    summary, _ = run_loop(run)
+    assert summary.fault is not None
+    assert summary.fault.code == "robot"
+    assert all(is_damping(run, t) for t in run.robot.written[5:])
+    assert len(run.robot.written) > 5 + 5
+
+
+def test_a_robot_that_takes_no_damping_at_all_is_told():
+    run = FakeRun()
+    failing_writes(run, range(6, 100))
+    with pytest.raises(RobotError, match="cut their power"):
+        run_loop(run)
+
+
+class Broken:
+    def __init__(self):
+        self.calls = 0
+
+    def put(self, report):
+        self.calls += 1
+        raise OSError("no space left")
+
+
+def test_a_sink_that_raises_does_not_end_the_run():
+    run, broken, healthy = FakeRun(), Broken(), Collect()
+    with pytest.raises(OSError, match="no space left"):
+        Loop(run.parts, [broken, healthy]).run(LIMITS)
+    assert broken.calls == 1
+    assert [r.mode for r in healthy.reports] == ["active"] * 100 + ["damping"] * 10
+
+
+def test_a_stop_function_that_raises_ends_in_damping():
+    run = FakeRun()
+    with pytest.raises(ZeroDivisionError):
+        run_loop(run, stop=lambda report: 1 // (3 - report.index) < 0)
+    assert len(run.robot.written) == 4 + 1 + 10 + 1
+    assert all(is_damping(run, t) for t in run.robot.written[4:])
 
 
 def test_the_collector_is_off_in_the_loop_and_on_after_it():
