@@ -14,6 +14,9 @@ from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.guard.limits import non_finite_state
 from sonic_runtime.robots import g1
 
+_MAX_NORM_ERROR = 0.02
+"""[-] How far a measured quaternion may be from unit norm; float32 is off by 1e-7."""
+
 
 def tilt_rad(state: RobotState) -> float:
     """Return the angle between the z axis of the pelvis and the vertical [rad], 0 upright, pi upside down.
@@ -34,14 +37,39 @@ def check(state: RobotState, goal: Goal | None, now_ns: int, config: GuardConfig
         config: limits.
 
     Returns:
-        A fault "non_finite", "stale_state", "tilt", "joint_range" or "stale_stream".
+        A fault "non_finite", "orientation", "clock", "stale_state", "tilt", "joint_range" or "stale_stream".
     """
     return (
         non_finite_state(state)
+        or _no_orientation(state)
+        or _stamped_in_future("state", state.stamp_ns, now_ns)
         or _stale_state(state, now_ns, config)
         or _tilted(state, config)
         or _outside_joint_range(state, config)
+        or (goal and _stamped_in_future("goal", goal.stamp_ns, now_ns))
         or _stale_stream(goal, now_ns, config)
+    )
+
+
+def _no_orientation(state: RobotState) -> Fault | None:
+    # an IMU that has not started reports zeros, whose tilt would be none
+    norm = math.hypot(*state.base_quat_wxyz.tolist())
+    if abs(norm - 1.0) <= _MAX_NORM_ERROR:
+        return None
+    return Fault(
+        code="orientation",
+        detail=f"measured base_quat_wxyz: expected a unit quaternion, found norm {norm:.3f}; is the IMU running?",
+    )
+
+
+def _stamped_in_future(what: str, stamp_ns: int, now_ns: int) -> Fault | None:
+    # a stamp of another clock would never get old
+    if stamp_ns <= now_ns:
+        return None
+    return Fault(
+        code="clock",
+        detail=f"the {what} is stamped {(stamp_ns - now_ns) * 1e-6:.0f} ms in the future; its source must stamp with "
+        "the clock of the loop",
     )
 
 

@@ -53,21 +53,22 @@ class MujocoSim:
         self._steps = _steps_per_target(self.model.opt.timestep, control_hz)
         _check_layout(self.model)
         self._bodies = np.array([self.model.body(name).id for name in g1.BODY_NAMES])
-        self._gains_of: JointTarget | None = None
+        self._gains: tuple[Array | None, ...] = (None, None, None, None)
         self.stand()
 
     def read(self) -> RobotState:
         """Return the state now, without noise or delay; `base_pos_w` is the simulator's truth."""
         data = self.data
+        qpos, qvel = data.qpos.copy(), data.qvel.copy()
         return RobotState(
             stamp_ns=self._now_ns(),
-            joint_pos_hw=data.qpos[7:].copy(),
-            joint_vel_hw=data.qvel[6:].copy(),
-            base_quat_wxyz=data.qpos[3:7].copy(),
+            joint_pos_hw=qpos[7:],
+            joint_vel_hw=qvel[6:],
+            base_quat_wxyz=qpos[3:7],
             # of a free joint, MuJoCo keeps the angular velocity in the body's own frame
-            base_ang_vel_b=data.qvel[3:6].copy(),
+            base_ang_vel_b=qvel[3:6],
             joint_torque_hw=data.actuator_force.copy(),
-            base_pos_w=data.qpos[:3].copy(),
+            base_pos_w=qpos[:3],
         )
 
     def write(self, target: JointTarget) -> None:
@@ -121,15 +122,17 @@ class MujocoSim:
         """Nothing to release."""
 
     def _set_gains(self, target: JointTarget) -> None:
-        model, last = self.model, self._gains_of
-        if last is None or target.stiffness_hw is not last.stiffness_hw or target.damping_hw is not last.damping_hw:
-            model.actuator_gainprm[:, 0] = target.stiffness_hw
-            model.actuator_biasprm[:, 1] = -target.stiffness_hw
-            model.actuator_biasprm[:, 2] = -target.damping_hw
-        if last is None or target.torque_ff_hw is not last.torque_ff_hw or target.joint_vel_hw is not last.joint_vel_hw:
-            # the constant of the affine bias holds what does not depend on the state, within the effort limit
-            model.actuator_biasprm[:, 0] = target.damping_hw * target.joint_vel_hw + target.torque_ff_hw
-        self._gains_of = target
+        gains = (target.stiffness_hw, target.damping_hw, target.joint_vel_hw, target.torque_ff_hw)
+        # controllers hand out the same arrays tick after tick
+        if all(new is old for new, old in zip(gains, self._gains, strict=True)):
+            return
+        model = self.model
+        model.actuator_gainprm[:, 0] = target.stiffness_hw
+        model.actuator_biasprm[:, 1] = -target.stiffness_hw
+        model.actuator_biasprm[:, 2] = -target.damping_hw
+        # the constant of the affine bias holds what does not depend on the state, within the effort limit
+        model.actuator_biasprm[:, 0] = target.damping_hw * target.joint_vel_hw + target.torque_ff_hw
+        self._gains = gains
 
 
 def _steps_per_target(timestep_s: float, control_hz: float) -> int:

@@ -63,3 +63,26 @@ def test_a_measurement_that_is_not_finite(field):
     assert fault is not None
     assert fault.code == "non_finite"
     assert f"measured {field}" in fault.detail
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.5])
+def test_an_orientation_that_is_none(scale):
+    state = make_state(base_quat_wxyz=scale * np.array([1.0, 0.0, 0.0, 0.0]))
+    fault = check(state, None, 0, guard_config())
+    assert fault is not None
+    assert fault.code == "orientation"
+    assert f"norm {scale:.3f}" in fault.detail
+
+
+def test_stamps_of_another_clock_are_no_fresh_data():
+    wall_clock_ns = 1_700_000_000_000_000_000
+    assert code(make_state(stamp_ns=wall_clock_ns), now_ns=5 * MS) == "clock"
+    assert code(make_state(stamp_ns=5 * MS), make_goal(stamp_ns=wall_clock_ns), 5 * MS) == "clock"
+
+
+def test_huge_numbers_are_judged_as_numbers():
+    # finite, though their sum is not
+    state = make_state(joint_vel_hw=np.full(29, 1e308))
+    assert code(state) is None
+    state = make_state(joint_pos_hw=np.full(29, 1e308))
+    assert code(state) == "joint_range"

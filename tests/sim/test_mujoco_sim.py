@@ -1,3 +1,5 @@
+import dataclasses
+
 import mujoco
 import numpy as np
 import pytest
@@ -68,6 +70,18 @@ def test_torque_is_the_pd_law_at_the_physics_rate_clipped_to_effort(sim):
     assert sim.read().joint_torque_hw == pytest.approx(expected, abs=1e-9)
     assert np.any(np.abs(expected) == g1.EFFORT_LIMIT_HW)
     assert np.all(np.abs(torque) <= g1.EFFORT_LIMIT_HW + 1e-9)
+
+
+def test_a_new_velocity_gain_counts_for_the_wanted_velocity_too(sim):
+    sim.reset_to(ORIGIN, IDENTITY, g1.DEFAULT_POS_HW)
+    first = target(g1.DEFAULT_POS_HW, np.full(29, 0.5))
+    sim.write(first)
+    second = dataclasses.replace(first, damping_hw=2.0 * g1.DAMPING_HW)
+    sim.write(second)
+    mujoco.mj_forward(sim.model, sim.data)
+    q, dq = sim.data.qpos[7:], sim.data.qvel[6:]
+    law = g1.STIFFNESS_HW * (g1.DEFAULT_POS_HW - q) + second.damping_hw * (0.5 - dq)
+    assert sim.read().joint_torque_hw == pytest.approx(np.clip(law, -g1.EFFORT_LIMIT_HW, g1.EFFORT_LIMIT_HW), abs=1e-9)
 
 
 def test_gains_follow_the_target(sim):
