@@ -27,9 +27,5 @@ class WireError(SonicError):
     """A network message is malformed or foreign."""
 
 
-class UnsafeTarget(SonicError):
-    """A joint target must not reach the motors."""
-
-
 class RobotError(SonicError):
     """The robot, or the simulator in its place, cannot be used."""
