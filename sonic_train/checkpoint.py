@@ -25,12 +25,32 @@ FORMAT_VERSION = 1
 _RANK_SEED_STRIDE = 1000
 """Keeps seeds of ranks apart that had no state in the checkpoint."""
 
+PACKAGED = {"default": Path(__file__).parent / "checkpoints" / "default.pt"}
+"""Checkpoints that go by a name: the weights behind the shipped policy."""
+
 _SAMPLE_ROWS = 32
 """Recorded observations that travel with a checkpoint (0.3 MB)."""
 
 
 class CheckpointError(SonicError):
     """A checkpoint is missing, damaged, or does not fit the run."""
+
+
+def find_checkpoint(name: str) -> Path:
+    """Return the file of a checkpoint.
+
+    Args:
+        name: one of `PACKAGED`, or a path.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    path = PACKAGED.get(name, Path(name).expanduser())
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        names = ", ".join(PACKAGED)
+        raise CheckpointError(f"{path}: expected a checkpoint file here (or one of the names {names}), found {found}")
+    return path
 
 
 def save_checkpoint(run: TrainRun, path: Path | str) -> None:
@@ -47,14 +67,13 @@ def save_checkpoint(run: TrainRun, path: Path | str) -> None:
         "model": run.model.state_dict(),
         "optimizer": run.learner.optimizer.optimizer.state_dict(),
         "random_states": random_states,
-        "env_state": run.env.state_dict(),
     }
     if run.learner.accelerator.is_main_process:
         _write(content, Path(path))
 
 
 def save_weights_only(run: TrainRun, path: Path | str) -> None:
-    """Write the model alone, for keeping and shipping: a third of a full checkpoint.
+    """Write the model and the counts of the sampler, for keeping and shipping: a third of a full checkpoint.
 
     Actor and normalisers keep full precision; the critic, which nobody exports, is stored as bfloat16. Training can go
     on from it with fresh optimiser moments, which the adaptive learning rate absorbs within an iteration or two. The
@@ -72,9 +91,9 @@ def save_weights_only(run: TrainRun, path: Path | str) -> None:
 def load_checkpoint(run: TrainRun, path: Path | str) -> None:
     """Put a run where a checkpoint, full or weights only, was written.
 
-    Weights, normalisers, learning rate and counters come from either kind; optimiser, random states and the
-    environment's state from a full one. Options of the learner are those of the run, not of the file. The next
-    iteration starts with a reset of the environment.
+    Weights, action noise, normalisers, counters and the environment's state come from either kind; optimiser and
+    random states from a full one. Options of the learner are those of the run, not of the file; the learning rate is
+    the file's where it adapts, within the bounds of the run. The next iteration starts with a reset of the environment.
 
     Raises:
         CheckpointError: the file is missing or damaged, or its tensors are not those of the run; all that differ are
@@ -95,9 +114,10 @@ def load_checkpoint(run: TrainRun, path: Path | str) -> None:
     if content["kind"] == "full":
         run.learner.optimizer.optimizer.load_state_dict(content["optimizer"])
         run.learner.place_learning_rates()
-        run.env.load_state_dict(content["env_state"])
         _restore_random_state(content["random_states"], run)
-    run.learner.set_learning_rate(torch.tensor(content["learning_rate"]))
+    if "env_state" in content:
+        run.env.load_state_dict(content["env_state"])
+    run.learner.resume_learning_rate(content["learning_rate"])
 
 
 def load_model(path: Path | str) -> tuple[ActorCritic, dict[str, Any]]:
@@ -170,12 +190,16 @@ def _head(run: TrainRun, kind: str) -> dict[str, Any]:
         "networks": msgspec.to_builtins(run.model.config),
         "ppo": msgspec.to_builtins(run.config),
         "samples": _recorded_samples(run),
+        "env_state": run.env.state_dict(),
     }
 
 
 def _recorded_samples(run: TrainRun) -> dict[str, Tensor]:
-    """Return observations of the last step of the last rollout, for the check and the golden vectors of an export."""
-    if run.iteration == 0:
+    """Return observations of the last step of the last rollout, for the check and the golden vectors of an export.
+
+    Empty where no rollout was collected since the run started or was loaded.
+    """
+    if run.observations is None:
         return {}
     names = ("policy", "tokenizer")
     return {name: getattr(run.storage, name)[-1, :_SAMPLE_ROWS].cpu().clone() for name in names}

@@ -34,7 +34,7 @@ class TrainRun:
         config: options of the learner.
         iteration: number of finished iterations.
         env_steps: control steps taken so far, over all environments and processes.
-        observations: to go on from; None before the first iteration and after a checkpoint was loaded.
+        observations: to go on from; None until the first rollout is whole, and after a checkpoint was loaded.
         revision: what the code of the run was, for checkpoints and exports.
     """
 
@@ -115,10 +115,8 @@ def train_iteration(run: TrainRun) -> IterationReport:
     Observation statistics change after the update, so that rollout and update see the same ones.
     """
     clock = StageClock(run.learner.accelerator.device)
-    if run.observations is None:
-        run.statistics.restart_episodes()
-        run.observations = run.env.reset()
-    run.observations = collect(run.env, run.model, run.observations, run.storage, run.statistics)
+    start = run.observations or _first_observations(run)
+    run.observations = collect(run.env, run.model, start, run.storage, run.statistics)
     clock.mark("time/collect_s")
     compute_returns(run.storage, run.config.gamma, run.config.lam)
     update(run.learner, run.storage, run.statistics)
@@ -131,6 +129,11 @@ def train_iteration(run: TrainRun) -> IterationReport:
     values = run.statistics.read() | clock.read()
     values["time/steps_per_s"] = steps / (values["time/collect_s"] + values["time/update_s"])
     return IterationReport(run.iteration, run.env_steps, values)
+
+
+def _first_observations(run: TrainRun) -> Observations:
+    run.statistics.restart_episodes()
+    return run.env.reset()
 
 
 class StageClock:

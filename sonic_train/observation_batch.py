@@ -12,9 +12,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-ACTION_DIM = 29
-"""Joint targets of the G1, policy order."""
-
 
 @dataclass(slots=True)
 class Observations:
@@ -41,8 +38,8 @@ class StepResult:
         terminated: (N,) bool, the episode ended in failure: its future is worth nothing.
         timed_out: (N,) bool, the episode was cut: its future is worth V(final_critic_obs). Where both bits are set,
             `terminated` wins.
-        final_critic_obs: (N, 1645) f32 critic observation of the state before any reset; equals
-            `observations.critic` where no episode ended.
+        final_critic_obs: (N, 1645) f32 critic observation of the state before any reset or push; equals
+            `observations.critic` where neither happened.
         log: scalars on the device (any float dtype), the same keys at every step and on every rank; NaN where a step
             has no sample of a quantity. Their means over an iteration are reported.
     """

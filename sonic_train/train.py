@@ -17,8 +17,8 @@ from tqdm import tqdm
 from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.motions.clip import Clip
-from sonic_runtime.motions.read import read_motions
-from sonic_train.checkpoint import load_checkpoint, save_checkpoint, save_weights_only
+from sonic_runtime.motions.sources import LIBRARY, find_clips
+from sonic_train.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, save_weights_only
 from sonic_train.config import TrainConfig
 from sonic_train.env.simulation import TrackingSimulation
 from sonic_train.env.tracking_env import TrackingEnv
@@ -38,11 +38,13 @@ _SHOWN = {
 """What the progress bar shows, by the names of the report."""
 
 
-def run_training(config: TrainConfig) -> Path:
-    """Train, and return the run folder.
+def run_training(config: TrainConfig) -> Path | None:
+    """Train, and return the run folder in the main process, None in the others.
 
-    The last checkpoint, `last.pt`, and the weights alone, `weights.pt`, are written every `save_every` iterations and
-    at the end; a run of one process that is interrupted or fails writes `last.pt` too, as long as the model is sound.
+    What can be wrong with device, motions, checkpoint and run folder is found before the first iteration, and such a
+    run leaves nothing behind. The last checkpoint, `last.pt`, and the weights alone, `weights.pt`, are written every
+    `save_every` iterations and at the end; a run of one process that is interrupted or fails writes `last.pt` too, as
+    long as the model is sound.
 
     Raises:
         SonicError: for motions, checkpoints or configuration that cannot be used.
@@ -50,19 +52,8 @@ def run_training(config: TrainConfig) -> Path:
     started = time.monotonic()
     accelerator = build_accelerator(cpu=config.device == "cpu")
     _check_device(config, accelerator)
-    run_dir = make_run_folder(config.run_dir) if accelerator.is_main_process else Path()
-    clips = load_clips(config.motions, config.clips_per_kind)
-    # accelerate numbers processors too ("cpu:0") and may leave the number of a GPU out; the simulator wants neither
-    device = "cpu" if accelerator.device.type == "cpu" else f"cuda:{accelerator.device.index or 0}"
-    # Before the robots are built: their friction, masses and joint errors are drawn then, differently on each rank.
-    set_seed(config.ppo.seed + accelerator.process_index)
-    simulation = TrackingSimulation(config.num_envs, device, config.task.simulation)
-    env = TrackingEnv(MotionLibrary(clips, device), simulation, config.task)
-    run = build_run(env, config.networks, config.ppo, accelerator, revision())
-    if config.checkpoint:
-        load_checkpoint(run, config.checkpoint)
-    if accelerator.is_main_process:
-        save_config(config, run_dir)
+    run = _build(config, accelerator)
+    run_dir = _start_folder(config) if accelerator.is_main_process else Path()
     deadline = started + 60.0 * config.max_minutes if config.max_minutes > 0.0 else float("inf")
     with CurveWriter(run_dir, config, accelerator) as curve:
         try:
@@ -75,6 +66,32 @@ def run_training(config: TrainConfig) -> Path:
             raise
     save_checkpoint(run, run_dir / "last.pt")
     save_weights_only(run, run_dir / "weights.pt")
+    return run_dir if accelerator.is_main_process else None
+
+
+def _build(config: TrainConfig, accelerator: Accelerator) -> TrainRun:
+    # first what takes no time to find wrong
+    checkpoint = find_checkpoint(config.checkpoint) if config.checkpoint else None
+    clips = load_clips(config.motions, config.clips_per_kind)
+    # accelerate numbers processors too ("cpu:0") and may leave the number of a GPU out; the simulator wants neither
+    device = "cpu" if accelerator.device.type == "cpu" else f"cuda:{accelerator.device.index or 0}"
+    # Before the robots are built: their friction, masses and joint errors are drawn then, differently on each rank.
+    set_seed(config.ppo.seed + accelerator.process_index)
+    simulation = TrackingSimulation(config.num_envs, device, config.task.simulation)
+    env = TrackingEnv(MotionLibrary(clips, device), simulation, config.task)
+    run = build_run(env, config.networks, config.ppo, accelerator, revision())
+    if checkpoint is not None:
+        load_checkpoint(run, checkpoint)
+    return run
+
+
+def _start_folder(config: TrainConfig) -> Path:
+    """Make the run folder with the configuration in it."""
+    run_dir = make_run_folder(config.run_dir)
+    try:
+        save_config(config, run_dir)
+    except OSError as error:
+        raise ConfigError(f"run_dir={config.run_dir}: cannot write to {run_dir} ({error.strerror})") from error
     return run_dir
 
 
@@ -103,22 +120,31 @@ def load_clips(motions: tuple[str, ...], clips_per_kind: int | None = None) -> l
     """Read reference motions.
 
     Args:
-        motions: files or folders; `procedural` stands for the built-in library.
+        motions: files, folders, kinds of procedural motion; `procedural` stands for the whole built-in library.
         clips_per_kind: size of the built-in library, None for the whole.
 
     Raises:
         MotionError: naming the file that cannot be read.
+        ConfigError: procedural motions are asked for and their inverse kinematics is not installed.
     """
-    clips: list[Clip] = []
-    for source in motions:
-        if source == "procedural":
-            # Here, so that training on files alone needs no inverse kinematics.
-            from sonic_runtime.motions.procedural import library as procedural_library
+    try:
+        return [clip for source in motions for clip in _clips_of(source, clips_per_kind)]
+    except ModuleNotFoundError as error:
+        if error.name != "mink":
+            raise
+        raise ConfigError(
+            f"motions={','.join(motions)}: procedural motions need the package mink, which is not installed: "
+            "pip install mink; or give files and folders alone"
+        ) from error
 
-            clips += procedural_library(clips_per_kind=clips_per_kind)
-        else:
-            clips += read_motions(Path(source))
-    return clips
+
+def _clips_of(source: str, clips_per_kind: int | None) -> list[Clip]:
+    if source != LIBRARY:
+        return find_clips(source)
+    # Here, so that training on files alone needs no inverse kinematics.
+    from sonic_runtime.motions.procedural import library as procedural_library
+
+    return procedural_library(clips_per_kind=clips_per_kind)
 
 
 def revision() -> str:
@@ -189,5 +215,3 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float]:
 def _check_device(config: TrainConfig, accelerator: Accelerator) -> None:
     if config.device == "cuda" and accelerator.device.type != "cuda":
         raise ConfigError(f"device=cuda: torch {torch.__version__} sees no CUDA device here; give device=cpu")
-    if config.device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device: expected auto, cpu or cuda, got {config.device!r}")

@@ -1,4 +1,4 @@
-"""Schema of the tracking task; the values live in configs/task/*.yaml."""
+"""Schema of the tracking task; the values of a run live in configs/train.yaml and configs/preset/*.yaml."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ SMPL_FRAMES, SMPL_STEP = 10, 1
 """SMPL frames ahead: 0, 0.02 ... 0.18 s."""
 HISTORY = 10
 """Samples of each proprioceptive term, oldest first."""
+ACTION_DIM = 29
+"""Joint targets of the G1, policy order."""
 
 POLICY_TERMS: dict[str, int] = {
     "base_ang_vel": 3 * HISTORY,

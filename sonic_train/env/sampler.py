@@ -6,6 +6,9 @@ it on the bin the environment is sent to next). Everything stays on the device; 
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -70,7 +73,7 @@ class AdaptiveSampler:
         self._cumulative = self.probabilities().cumsum(0)
 
     def probabilities(self) -> Tensor:
-        """Return the probability of each bin, (bins,): 0.9 by failure rate, 0.1 uniform over time."""
+        """Return the probability of each bin, (bins,): by failure rate, with a uniform part of `uniform_rate`."""
         config = self._config
         rate = self.fails / self.visits
         rate = rate.clamp_max(config.failure_rate_max_over_mean * rate.mean())
@@ -93,13 +96,19 @@ class AdaptiveSampler:
         last = first + self._library.clip_length[self.bin_clip[bins]] - 2
         return torch.minimum(torch.maximum(frame, first), last)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the counts, for a checkpoint."""
-        return {"visits": self.visits, "fails": self.fails}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts and whose they are, for a checkpoint."""
+        return {"visits": self.visits, "fails": self.fails, "bins": self._bins_text()}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restore counts; those of another library (another number of bins) are left out."""
-        if state["visits"].shape == self.visits.shape:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore counts; those of other clips or of another size of bins are left out."""
+        if state.get("bins", "") == self._bins_text():
             self.visits = state["visits"].to(self.visits)
             self.fails = state["fails"].to(self.fails)
             self.refresh()
+
+    def _bins_text(self) -> str:
+        """Return a hash of what the bins are: names and lengths of the clips in order, and the size of a bin."""
+        clips = zip(self._library.names, self._library.clip_length.tolist(), strict=True)
+        text = f"{self._config.bin_frames} {list(clips)}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

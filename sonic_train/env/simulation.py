@@ -7,7 +7,9 @@ Every write takes a full tensor and a mask, so that no step waits for the device
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import isaaclab.sim as sim_utils
 import torch
@@ -32,6 +34,26 @@ from sonic_train.env.config import EventConfig, SimulationConfig
 from sonic_train.env.rotations import quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
 from sonic_train.env.state import RobotTensors
 from sonic_train.robot_usd import g1_usd_path
+
+_GROUND = """#usda 1.0
+(
+    defaultPrim = "ground"
+    metersPerUnit = 1
+    upAxis = "Z"
+)
+
+def Xform "ground"
+{
+    def Plane "plane" (
+        prepend apiSchemas = ["PhysicsCollisionAPI"]
+    )
+    {
+        uniform token axis = "Z"
+        double length = 100
+        double width = 100
+    }
+}
+"""
 
 _SPACE_OVERFLOW = int(OverflowType.NEFC | OverflowType.BROADPHASE | OverflowType.NARROWPHASE)
 
@@ -59,7 +81,7 @@ class TrackingSimulation:
         with use_stage(self._sim.stage):
             self._sim.reset()
         # Overflows are counted (`overflow`); a line printed by every robot at every step would bury the log.
-        NewtonManager._solver.mjw_model.opt.warn_overflow = False
+        _solver().mjw_model.opt.warn_overflow = False
         self._scene.update(dt=config.physics_dt_s)
         manager = self._sim.physics_manager
         manager.set_decimation(config.decimation)
@@ -102,7 +124,7 @@ class TrackingSimulation:
 
     def overflow(self) -> Tensor:
         """Return the part of robots, a scalar, whose constraints or contacts did not fit into njmax or nconmax."""
-        flags = wp.to_torch(NewtonManager._solver.mjw_data.overflow)
+        flags = wp.to_torch(_solver().mjw_data.overflow)
         return ((flags & _SPACE_OVERFLOW) != 0).float().mean()
 
     def write_state(
@@ -128,7 +150,7 @@ class TrackingSimulation:
         pose = torch.cat([root_pos_w + self._origins, quat_xyzw_from_wxyz(root_quat_wxyz)], dim=-1).contiguous()
         self._robot.write_root_link_pose_to_sim_mask(root_pose=pose, env_mask=env_mask)
         self._robot.write_root_link_velocity_to_sim_mask(root_velocity=root_vel_w.contiguous(), env_mask=env_mask)
-        self._robot.write_joint_state_to_sim_mask(
+        self._robot.write_joint_state_to_sim_mask(  # type: ignore[attr-defined]
             position=joint_pos_hw.contiguous(), velocity=joint_vel_hw.contiguous(), env_mask=env_mask
         )
 
@@ -143,11 +165,14 @@ class TrackingSimulation:
         """Draw friction, masses and centres of mass, once for the whole run."""
         self._randomize_friction(events, generator)
         n, names = self.num_envs, list(self._robot.body_names)
-        masses = self._robot.data.body_mass.torch.clone()
+        masses, inertias = self._robot.data.body_mass.torch.clone(), self._robot.data.body_inertia.torch.clone()
         for name in events.mass_bodies:
-            scale = _uniform((n,), *events.mass_scale, self.device, generator)
-            masses[:, names.index(name)] *= scale
+            scale = _uniform((n, 1), *events.mass_scale, self.device, generator)
+            # A heavier body of the same shape: its inertia grows with its mass.
+            masses[:, [names.index(name)]] *= scale
+            inertias[:, names.index(name)] *= scale
         self._robot.set_masses_mask(masses=masses)
+        self._robot.set_inertias_mask(inertias=inertias)
         coms = self._robot.data.body_com_pos_b.torch.clone()
         half = torch.tensor(events.torso_com_m, device=self.device)
         coms[:, names.index("torso_link")] += half * _uniform((n, 3), -1.0, 1.0, self.device, generator)
@@ -177,6 +202,11 @@ class TrackingSimulation:
     def close(self) -> None:
         """Release the simulator; a process can hold one at a time."""
         self._sim.clear_instance()
+
+
+def _solver() -> Any:
+    """Return Newton's MuJoCo-Warp solver; Isaac Lab offers no public way to its overflow flags."""
+    return NewtonManager._solver
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, device: str, generator: torch.Generator | None) -> Tensor:
@@ -245,22 +275,14 @@ def _actuators() -> ImplicitActuatorCfg:
 
 
 def _ground_usd(folder: Path) -> Path:
-    """Write a plane; Isaac Lab's stock ground lives on a remote server."""
-    from pxr import Usd, UsdGeom, UsdPhysics
+    """Write a plane, unless it is there; Isaac Lab's stock ground lives on a remote server.
 
+    Several processes may do so at the same time: each has a file of its own until the rename.
+    """
     path = folder / "ground_plane.usda"
     if path.exists():
         return path
-    stage = Usd.Stage.CreateInMemory()
-    UsdGeom.SetStageUpAxis(stage, "Z")
-    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
-    stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, "/ground").GetPrim())
-    plane = UsdGeom.Plane.Define(stage, "/ground/plane")
-    plane.CreateAxisAttr("Z")
-    plane.CreateWidthAttr(100.0)
-    plane.CreateLengthAttr(100.0)
-    UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
-    temporary = path.with_suffix(".tmp.usda")
-    stage.GetRootLayer().Export(str(temporary))
-    temporary.replace(path)
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".usda", delete=False) as file:
+        file.write(_GROUND)
+    Path(file.name).replace(path)
     return path

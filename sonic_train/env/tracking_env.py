@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ from sonic_train.env.state import ReferenceTensors, RobotTensors
 from sonic_train.motions.library import MotionLibrary
 from sonic_train.observation_batch import Observations, StepResult
 from sonic_train.ranks import sum_over_ranks
+
+F = TypeVar("F", bound=Callable[..., object])
 
 _HEIGHT_SMOOTHING = 0.1
 """Part of the new value in the running height of the reference anchor."""
@@ -42,15 +45,18 @@ class TermFunctions:
     @staticmethod
     def build(compiled: bool) -> TermFunctions:
         """Return the functions; compiling happens at their first use."""
-        functions = (
-            rewards.relative_reference,
-            rewards.reward_terms,
-            terminations.failures,
-            obs.proprioception,
-            obs.tokenizer_vector,
-            obs.critic_vector,
+
+        def ready(function: F) -> F:
+            return cast(F, torch.compile(function, dynamic=False)) if compiled else function
+
+        return TermFunctions(
+            relative=ready(rewards.relative_reference),
+            rewards=ready(rewards.reward_terms),
+            failures=ready(terminations.failures),
+            proprioception=ready(obs.proprioception),
+            tokenizer=ready(obs.tokenizer_vector),
+            critic=ready(obs.critic_vector),
         )
-        return TermFunctions(*(torch.compile(f, dynamic=False) if compiled else f for f in functions))
 
 
 class TrackingEnv:
@@ -88,8 +94,8 @@ class TrackingEnv:
     def reset(self) -> Observations:
         """Place every robot on a drawn frame and return the first observations."""
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self._reset(everyone)
-        return self._observe(self._simulation.state(), self._library.at(self._frame), everyone)
+        reference = self._reset(everyone)
+        return self._observe(self._simulation.state(), reference, everyone)
 
     def step(self, action_pol: Tensor) -> StepResult:
         """Advance one control step (20 ms).
@@ -111,9 +117,9 @@ class TrackingEnv:
         done = failed | timed_out
         self._action = torch.where(done[:, None], 0.0, action)
         self._joint_vel_hw = state.joint_vel_hw
-        self._reset(done)
+        next_reference = self._reset(done)
         self._push(~done)
-        observations = self._observe(self._simulation.state(), self._library.at(self._frame), done)
+        observations = self._observe(self._simulation.state(), next_reference, done)
         log = self._log(state, reference, terms, broken)
         return StepResult(
             observations=observations,
@@ -128,11 +134,11 @@ class TrackingEnv:
         """Give the sampler what all processes saw since the last call."""
         self.sampler.merge(sum_over_ranks(self.sampler.take_new()))
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the environment: the sampler's counts."""
         return self.sampler.state_dict()
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.sampler.load_state_dict(state)
 
@@ -160,8 +166,11 @@ class TrackingEnv:
         histories = {name: history.peek(sample[name]) for name, history in self._histories.critic.items()}
         return self._terms.critic(state, reference, histories)
 
-    def _reset(self, mask: Tensor) -> None:
-        """Send the masked environments to new frames; every draw is made for all and kept for the masked ones."""
+    def _reset(self, mask: Tensor) -> ReferenceTensors:
+        """Send the masked environments to new frames and return the reference of all.
+
+        Every draw is made for all and kept for the masked ones.
+        """
         n, device, config = self.num_envs, self.device, self._config
         self._frame = torch.where(mask, self.sampler.draw(n), self._frame)
         self._steps = torch.where(mask, 0, self._steps)
@@ -185,6 +194,7 @@ class TrackingEnv:
             reference.joint_vel_hw,
         )
         self._joint_vel_hw = torch.where(mask[:, None], reference.joint_vel_hw, self._joint_vel_hw)
+        return reference
 
     def _push(self, allowed: Tensor) -> None:
         events = self._config.events
@@ -205,7 +215,7 @@ class TrackingEnv:
         critic = {name: h.push(sample[name], restart) for name, h in self._histories.critic.items()}
         tokenizer = self._terms.tokenizer(state, reference, self._bits, self._config.noise)
         critic_obs = self._terms.critic(state, reference, critic)
-        # A robot whose physics blew up was reset above, but its old history may hold NaN for this one step.
+        # A robot whose physics blew up was reset, but what the simulator tells of it may still hold NaN.
         return Observations(
             policy=torch.nan_to_num(policy), tokenizer=torch.nan_to_num(tokenizer), critic=torch.nan_to_num(critic_obs)
         )

@@ -41,11 +41,9 @@ class MotionLibrary:
         self.names = [clip.name for clip in clips]
         lengths = np.array([len(clip.joint_pos_hw) for clip in clips])
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        self.num_frames = int(lengths.sum())
         self.clip_length = torch.tensor(lengths, device=device)
         self.clip_start = torch.tensor(starts, device=device)
         self.last_frame_of = torch.tensor(np.repeat(starts + lengths - 1, lengths), device=device)
-        self.first_frame_of = torch.tensor(np.repeat(starts, lengths), device=device)
         self._fill(clips, device)
         self._pol = torch.tensor(g1.HW_INDEX_OF_POL, device=device)
         self._wrists = torch.tensor(g1.HW.index_of(g1.WRIST_NAMES), device=device)

@@ -1,4 +1,4 @@
-"""Sizes and options of the networks. Values come from configs/train; the two presets are here for tests and tools."""
+"""Sizes and options of the networks; the values of a run come from configs/train.yaml and configs/preset/*.yaml."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from sonic_train.env.layout import CRITIC_DIM, POLICY_DIM
-from sonic_train.observation_batch import ACTION_DIM
+from sonic_train.env.layout import ACTION_DIM, CRITIC_DIM, POLICY_DIM
 
 
 class AuxLossConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,34 +52,3 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Normalised observations are clamped to plus and minus this."""
 
     aux: AuxLossConfig = AuxLossConfig()
-
-
-def small_networks() -> NetworkConfig:
-    """Return the preset of the shipped policy: 12 MB of ONNX, learns within an hour on one GPU."""
-    aux = AuxLossConfig(
-        g1_recon=0.1,
-        g1_smpl_latent=0.2,
-        g1_teleop_latent=0.2,
-        teleop_smpl_latent=0.2,
-        reencoded_smpl_g1_latent=0.2,
-        align_rows="all",
-    )
-    return NetworkConfig(aux=aux)
-
-
-def release_networks() -> NetworkConfig:
-    """Return the sizes of the SONIC release: 25,870,714 parameters in the actor."""
-    trunk = (2048, 2048, 1024, 1024, 512, 512)
-    return NetworkConfig(
-        encoder_hidden=(2048, 1024, 512, 512),
-        g1_dyn_hidden=trunk,
-        g1_kin_hidden=(2048, 1024, 512, 512),
-        critic_hidden=trunk,
-        init_latent_std=0.0,
-        init_std=0.05,
-        min_std=0.001,
-        max_std=0.5,
-        normalize_policy=False,
-        normalize_tokenizer=False,
-        normalized_limit=5.0,
-    )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rollout and its update; the defaults learn tracking on one GPU (after mjlab's and rsl_rl's recipes)."""
 
-    steps_per_env: int = 24
+    steps_per_env: PositiveInt = 24
     """Control steps of a rollout."""
-    epochs: int = 5
-    minibatches: int = 4
+    epochs: PositiveInt = 5
+    minibatches: PositiveInt = 4
     """Per epoch; rows are shuffled over environments and time."""
     gamma: float = 0.99
     lam: float = 0.95
@@ -43,13 +45,3 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Compile the minibatch forward; costs a minute at the start."""
     seed: int = 0
     """Of the first process; process r uses seed + r."""
-
-
-def release_ppo() -> PPOConfig:
-    """Return the values of the SONIC release, which suit about a hundred GPUs."""
-    return PPOConfig(
-        entropy_coef=0.01,
-        learning_rate=2e-5,
-        max_learning_rate=2e-4,
-        max_grad_norm=0.1,
-    )

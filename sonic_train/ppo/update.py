@@ -56,6 +56,14 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32).to(self.accelerator.device).clone()
 
+    def resume_learning_rate(self, learning_rate: float) -> None:
+        """Go on with the learning rate of a checkpoint where it adapts; one that is constant stays as configured."""
+        config = self.config
+        if config.desired_kl <= 0.0:
+            learning_rate = config.learning_rate
+        bounded = min(max(learning_rate, config.min_learning_rate), config.max_learning_rate)
+        self.set_learning_rate(torch.tensor(bounded))
+
     @property
     def learning_rate(self) -> Tensor:
         """Learning rate () of the actor, on the device."""
@@ -83,7 +91,6 @@ def update(learner: Learner, storage: RolloutStorage, statistics: RunStatistics)
         for i in range(learner.config.minibatches):
             batch = take_rows(storage, order[i * size : (i + 1) * size])
             statistics.add_samples(minibatch_step(learner, batch))
-    statistics.add_samples({"ppo/learning_rate": learner.learning_rate})
 
 
 def take_rows(storage: RolloutStorage, rows: Tensor) -> Minibatch:
@@ -112,6 +119,8 @@ def minibatch_step(learner: Learner, batch: Minibatch) -> dict[str, Tensor]:
     report = _report(loss, norm, skipped)
     report |= {f"aux/{name}": value for name, value in zip(AUX_LOSS_NAMES, result.aux.detach().unbind(), strict=True)}
     report |= {"policy/std": result.std.detach().mean(), "policy/token_size": result.token_size}
+    # Of every step: the rate falls towards the end of an iteration, as the policy leaves the one that collected.
+    report["ppo/learning_rate"] = learner.learning_rate.clone()
     return report
 
 

@@ -10,9 +10,9 @@ from sonic_train.env.config import SamplerConfig  # noqa: E402
 from sonic_train.env.sampler import AdaptiveSampler  # noqa: E402
 
 
-def make(**options):
+def make(names=("a", "b"), **options):
     # two clips of 100 and 120 frames: bins of 50, 50 | 50, 50, 20
-    library = SimpleNamespace(clip_start=torch.tensor([0, 100]), clip_length=torch.tensor([100, 120]))
+    library = SimpleNamespace(names=names, clip_start=torch.tensor([0, 100]), clip_length=torch.tensor([100, 120]))
     return AdaptiveSampler(library, SamplerConfig(**options), "cpu")
 
 
@@ -58,3 +58,12 @@ def test_counts_fade_and_survive_a_checkpoint():
     other = make(decay=0.5)
     other.load_state_dict(sampler.state_dict())
     torch.testing.assert_close(other.probabilities(), sampler.probabilities())
+
+
+def test_counts_of_other_clips_are_left_out():
+    sampler = make()
+    sampler.merge(torch.arange(10.0).reshape(2, 5))
+    for other in (make(names=("a", "c")), make(bin_frames=49)):
+        before = other.probabilities().clone()
+        other.load_state_dict(sampler.state_dict())
+        torch.testing.assert_close(other.probabilities(), before)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sonic_train.env.layout import CRITIC_DIM, POLICY_DIM, TOKENIZER_DIM, TOKENIZER_TERMS, term_slice
-from sonic_train.observation_batch import ACTION_DIM, Observations, StepResult
+from sonic_train.env.layout import ACTION_DIM, CRITIC_DIM, POLICY_DIM, TOKENIZER_DIM, TOKENIZER_TERMS, term_slice
+from sonic_train.observation_batch import Observations, StepResult
 
 
 class DummyEnv:

@@ -8,15 +8,21 @@ from itertools import chain
 import pytest
 import torch
 
+from sonic_runtime.config import load_config
+from sonic_train.config import TrainConfig
 from sonic_train.env.layout import CRITIC_DIM, POLICY_DIM, TOKENIZER_DIM, TOKENIZER_TERMS, term_slice
 from sonic_train.networks import token_inputs
 from sonic_train.networks.actor_critic import ActorCritic, log_density
-from sonic_train.networks.config import NetworkConfig, release_networks, small_networks
+from sonic_train.networks.config import NetworkConfig
 from sonic_train.networks.quantizer import quantize
 from sonic_train.networks.universal_token import select_control_latent
 from sonic_train.observation_batch import Observations
 
 TINY = NetworkConfig(encoder_hidden=(16,), g1_dyn_hidden=(16,), g1_kin_hidden=(16,), critic_hidden=(16,))
+
+
+def preset(name):
+    return load_config("train", [f"preset={name}"], TrainConfig)
 
 
 def _count(module):
@@ -25,7 +31,7 @@ def _count(module):
 
 def test_release_sizes_have_the_published_parameter_counts():
     with torch.device("meta"):
-        actor = ActorCritic(release_networks()).actor
+        actor = ActorCritic(preset("release").networks).actor
     module = actor.actor_module
     assert [_count(module.encoders[name]) for name in ("g1", "teleop", "smpl")] == [4_231_232, 3_467_328, 4_640_832]
     assert _count(module.decoders["g1_kin"]) == 3_347_072
@@ -34,7 +40,7 @@ def test_release_sizes_have_the_published_parameter_counts():
 
 
 def test_small_preset_fits_the_shipped_policy():
-    model = ActorCritic(small_networks()).actor.actor_module
+    model = ActorCritic(preset("small").networks).actor.actor_module
     exported = sum(_count(model.encoders[n]) for n in token_inputs.ENCODER_NAMES) + _count(model.decoders["g1_dyn"])
     assert 4 * exported < 20e6
 
@@ -126,7 +132,7 @@ def test_noise_stays_in_its_bounds(std_type):
 
 def test_tokens_say_something_from_the_start():
     torch.manual_seed(0)
-    module = ActorCritic(small_networks()).actor.actor_module
+    module = ActorCritic(preset("small").networks).actor.actor_module
     latents = module.encode(torch.randn(256, TOKENIZER_DIM))
     for latent in latents.values():
         assert 0.3 < latent.std() < 0.8
