@@ -189,6 +189,7 @@ def _head(run: TrainRun, kind: str) -> dict[str, Any]:
         "revision": run.revision,
         "networks": msgspec.to_builtins(run.model.config),
         "ppo": msgspec.to_builtins(run.config),
+        "rates": run.env.rates,
         "samples": _recorded_samples(run),
         "env_state": run.env.state_dict(),
     }

@@ -5,6 +5,7 @@ Nothing is put into the policy folder before ONNX Runtime has reproduced the tra
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import tempfile
 import warnings
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from sonic_runtime.contract import layout
-from sonic_runtime.contract.errors import ContractError
+from sonic_runtime.contract.errors import ConfigError, ContractError
 from sonic_runtime.contract.manifest import MANIFEST_KEY, PolicyManifest, manifest_json
 from sonic_runtime.contract.observation_yaml import FILE_NAME as YAML_FILE
 from sonic_runtime.contract.observation_yaml import observation_yaml
@@ -49,6 +50,9 @@ _TIE = 1e-3
 
 _RANDOM_ROWS = 32
 
+_RATES = {"action_clip": 20.0, "control_hz": 50.0, "physics_hz": 200.0}
+"""Of checkpoints that do not tell: those of configs/train.yaml."""
+
 Rows = npt.NDArray[np.float32]
 
 
@@ -73,14 +77,7 @@ class ExportedPolicy:
     size_bytes: int
 
 
-def export(
-    checkpoint: Path | str,
-    folder: Path | str,
-    action_clip: float = 20.0,
-    control_hz: float = 50.0,
-    physics_hz: float = 200.0,
-    notes: str = "",
-) -> ExportedPolicy:
+def export(checkpoint: Path | str, folder: Path | str, notes: str = "") -> ExportedPolicy:
     """Write the policy folder of a checkpoint.
 
     All files are made and checked in a temporary folder first, then moved into place one by one; should the last
@@ -89,23 +86,19 @@ def export(
     Args:
         checkpoint: full or weights only.
         folder: policy folder; made if absent, files of an earlier policy in it are replaced.
-        action_clip: what the environment clipped raw actions to.
-        control_hz: rate of the policy in training.
-        physics_hz: rate of the physics in training.
         notes: text for the policy card, e.g. measured results.
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
+        ConfigError: the folder cannot be written.
         ContractError: ONNX Runtime does not reproduce the model.
     """
     model, content = load_model(checkpoint)
     samples, recorded = _samples(model, content)
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    rates = {"action_clip": action_clip, "control_hz": control_hz, "physics_hz": physics_hz}
+    folder = Path(folder).expanduser()
     pair_id = _pair_id(model)
-    shared = _shared_fields(content) | rates | {"pair_id": pair_id}
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name, torch.no_grad():
+    shared = _shared_fields(content) | {"pair_id": pair_id}
+    with _draft_folder(folder) as name, torch.no_grad():
         draft = Path(name)
         encoder, error_encoder = _export_encoder(model, samples["tokenizer"], draft / "encoder.onnx", shared)
         decoder, error_decoder = _export_decoder(model, samples, draft / "decoder.onnx", shared)
@@ -117,6 +110,17 @@ def export(
             file.replace(folder / file.name)
     rows = len(samples["tokenizer"])
     return ExportedPolicy(folder, pair_id, rows, recorded, max(error_encoder, error_decoder), size)
+
+
+def _draft_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder that goes away, beside the one to be written."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "there is a file of that name")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.")
+    except OSError as error:
+        raise ConfigError(f"{folder}: expected a folder that can be written, found: {error.strerror}") from error
 
 
 def _export_encoder(
@@ -223,6 +227,7 @@ def _shared_fields(content: dict[str, Any]) -> dict[str, Any]:
         return tuple(g1.to_policy_order(values_hw).tolist())
 
     return {
+        **content.get("rates", _RATES),
         "robot": g1.ROBOT_NAME,
         "joint_names_pol": g1.JOINT_NAMES_POL,
         "joint_names_hw": g1.JOINT_NAMES_HW,

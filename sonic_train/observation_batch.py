@@ -65,6 +65,11 @@ class TrainingEnv(Protocol):
         """Where its tensors live."""
         ...
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """What a robot must do as in training: action_clip (raw action), control_hz, physics_hz."""
+        ...
+
     def reset(self) -> Observations:
         """Start a new episode everywhere."""
         ...

@@ -91,6 +91,15 @@ class TrackingEnv:
         self._joint_vel_hw = torch.zeros(n, 29, device=device)
         self._reference_height_m = torch.ones(n, device=device)
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """What a robot must do as in training: action_clip (raw action), control_hz, physics_hz."""
+        return {
+            "action_clip": self._config.action_clip,
+            "control_hz": round(1.0 / self.step_s, 6),
+            "physics_hz": round(1.0 / self._config.simulation.physics_dt_s, 6),
+        }
+
     def reset(self) -> Observations:
         """Place every robot on a drawn frame and return the first observations."""
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)

@@ -23,6 +23,10 @@ class DummyEnv:
         self.bits = torch.zeros(num_envs, 3, device=device)
         self.iterations = 0
 
+    @property
+    def rates(self):
+        return {"action_clip": 12.0, "control_hz": 50.0, "physics_hz": 200.0}
+
     def reset(self):
         self._renew(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
         return self._observe()

@@ -6,7 +6,15 @@ import msgspec
 import pytest
 import torch
 
-from sonic_train.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint, save_weights_only
+from sonic_train.checkpoint import (
+    CheckpointError,
+    find_checkpoint,
+    load_checkpoint,
+    load_model,
+    read_checkpoint,
+    save_checkpoint,
+    save_weights_only,
+)
 from sonic_train.iterate import build_accelerator, build_run, train_iteration
 from sonic_train.networks.config import NetworkConfig
 from sonic_train.ppo.config import PPOConfig
@@ -58,6 +66,34 @@ def test_weights_alone_are_enough_to_go_on(tmp_path):
         else:
             assert torch.equal(other.model.state_dict()[name], value)
     assert train_iteration(other).iteration == report.iteration + 1
+
+
+def test_only_whole_rollouts_count_as_recorded(tmp_path):
+    run = _run()
+    train_iteration(run)
+    save_checkpoint(run, tmp_path / "last.pt")
+    resumed = _run()
+    load_checkpoint(resumed, tmp_path / "last.pt")
+    save_checkpoint(resumed, tmp_path / "unchanged.pt")
+    assert read_checkpoint(tmp_path / "last.pt")["samples"]["policy"].shape == (16, 930)
+    assert read_checkpoint(tmp_path / "unchanged.pt")["samples"] == {}
+
+
+@pytest.mark.parametrize(("desired_kl", "expected"), [(0.01, 2e-3), (0.0, 5e-4)])
+def test_learning_rate_of_a_checkpoint_counts_where_it_adapts(tmp_path, desired_kl, expected):
+    run = _run()
+    run.learner.set_learning_rate(torch.tensor(0.009))
+    save_weights_only(run, tmp_path / "weights.pt")
+    ppo = msgspec.structs.replace(PPO, desired_kl=desired_kl, learning_rate=5e-4, max_learning_rate=2e-3)
+    other = build_run(DummyEnv(16), TINY, ppo, build_accelerator(cpu=True))
+    load_checkpoint(other, tmp_path / "weights.pt")
+    assert other.learner.learning_rate.item() == pytest.approx(expected)
+
+
+def test_the_shipped_weights_have_a_name():
+    assert read_checkpoint(find_checkpoint("default"))["kind"] == "weights"
+    with pytest.raises(CheckpointError, match="or one of the names default"):
+        find_checkpoint("defualt")
 
 
 def test_model_of_a_checkpoint_needs_no_run(tmp_path):

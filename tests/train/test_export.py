@@ -9,7 +9,7 @@ import onnx
 import pytest
 import torch
 
-from sonic_runtime.contract.errors import ContractError
+from sonic_runtime.contract.errors import ConfigError, ContractError
 from sonic_runtime.contract.manifest import read_manifest
 from sonic_runtime.contract.observation_yaml import read_observation_yaml, yaml_differences
 from sonic_runtime.contract.onnx_file import open_session
@@ -111,6 +111,7 @@ def test_manifests_are_what_the_runtime_expects(policy):
     assert yaml_differences(read_observation_yaml(policy.folder / "observation_config.yaml"), encoder, decoder) == []
     assert encoder.pair_id == policy.pair_id
     assert encoder.training_revision == "abc123 iteration 1"
+    assert encoder.action_clip == decoder.action_clip == DummyEnv(1).rates["action_clip"]
     assert "Walks." in (policy.folder / "README.md").read_text()
 
 
@@ -146,3 +147,12 @@ def test_export_without_recorded_observations_draws_them(tmp_path):
     policy = export(tmp_path / "fresh.pt", tmp_path / "policy")
     assert not policy.recorded
     assert policy.max_error < 1e-4
+
+
+def test_a_folder_that_cannot_be_written_is_named(checkpoint, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    for folder in (taken, taken / "policy"):
+        with pytest.raises(ConfigError, match="expected a folder that can be written"):
+            export(checkpoint, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
