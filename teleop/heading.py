@@ -21,6 +21,7 @@ class Heading:
         self._base_yaw = 0.0
         self._reference_yaw = 0.0
         self._offset_yaw = 0.0
+        self._quat_wxyz = quat_from_yaw(np.array(0.0))
 
     def restart(self, base_quat_wxyz: Array, reference_quat_wxyz: Array) -> None:
         """Take both headings anew and forget the offset.
@@ -32,16 +33,22 @@ class Heading:
         self._base_yaw = float(yaw_of_quat(base_quat_wxyz))
         self._reference_yaw = float(yaw_of_quat(reference_quat_wxyz))
         self._offset_yaw = 0.0
+        self._update()
 
     def first_frame(self, reference_quat_wxyz: Array) -> None:
         """Take the heading of the reference anew while its first frame is played; the robot's is kept."""
         self._reference_yaw = float(yaw_of_quat(reference_quat_wxyz))
+        self._update()
 
     def turn(self, increment_rad: float) -> None:
         """Add to the offset an operator asks for [rad]."""
         self._offset_yaw += increment_rad
+        self._update()
 
     def quat_wxyz(self) -> Array:
         """Return (4,) f64: Rz(offset + heading of the robot - heading of the reference)."""
+        return self._quat_wxyz
+
+    def _update(self) -> None:
         yaw = self._offset_yaw + self._base_yaw - self._reference_yaw
-        return quat_from_yaw(np.array(yaw))
+        self._quat_wxyz = quat_from_yaw(np.array(yaw))

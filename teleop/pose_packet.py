@@ -122,15 +122,14 @@ def _frame_index(fields: Mapping[str, npt.NDArray]) -> npt.NDArray[np.int64]:
     index = _field(fields, ("frame_index", "last_smpl_global_frames"), _INTEGERS).astype(np.int64)
     if index.ndim != 1 or not 1 <= len(index) <= MAX_FRAMES:
         raise WireError(f"pose: frame_index: expected shape [N] with 1 <= N <= {MAX_FRAMES}, got {list(index.shape)}")
-    if index.min() < 0 or index.max() > _MAX_FRAME_INDEX:
-        raise WireError(
-            f"pose: frame_index: expected numbers from 0 to {_MAX_FRAME_INDEX}, got {index.min()} to {index.max()}"
-        )
-    steps = np.diff(index)
-    if len(steps) and (steps.min() != steps.max() or steps.min() < 0):
-        raise WireError(
-            f"pose: frame_index: expected evenly spaced rising numbers, got steps from {steps.min()} to {steps.max()}"
-        )
+    first, last = int(index[0]), int(index[-1])
+    steps = index[1:] - index[:-1]
+    step = int(steps[0]) if len(steps) else 0
+    # the last condition sees differences that have wrapped around
+    if step < 0 or (steps != step).any() or last != first + step * len(steps):
+        raise WireError(f"pose: frame_index: expected evenly spaced rising numbers, got {first} to {last}")
+    if first < 0 or last > _MAX_FRAME_INDEX:
+        raise WireError(f"pose: frame_index: expected numbers from 0 to {_MAX_FRAME_INDEX}, got {first} to {last}")
     return index
 
 
@@ -139,9 +138,10 @@ def _joint_values(fields: Mapping[str, npt.NDArray], name: str, count: int, limi
     if values.shape != (count, JOINT_COUNT):
         raise WireError(f"pose: {name}: expected shape {[count, JOINT_COUNT]}, got {list(values.shape)}")
     values = values.astype(np.float64)
-    _require_finite(name, values)
-    worst = float(np.abs(values).max())
-    if worst > limit:
+    # false for what is not finite, too
+    if not (values.max() <= limit and values.min() >= -limit):
+        _require_finite(name, values)
+        worst = float(np.abs(values).max())
         raise WireError(
             f"pose: {name}: expected values within {limit:.2f} {unit}, got {worst:.2f}; angles are in radians"
         )
@@ -156,15 +156,20 @@ def _root_quat(fields: Mapping[str, npt.NDArray], count: int) -> Array:
     if quat.shape != (count, 4):
         raise WireError(f"pose: body_quat: expected shape [{count}, 4] or [{count}, B, 4], got {shape}")
     quat = quat.astype(np.float64)
-    _require_finite("body_quat", quat)
-    # clipped first, so that the squares of huge numbers do not overflow
-    norm = np.linalg.norm(np.clip(quat, -10.0, 10.0), axis=-1)
-    worst = int(np.abs(norm - 1.0).argmax())
-    if abs(norm[worst] - 1.0) > _MAX_NORM_ERROR:
-        raise WireError(
-            f"pose: body_quat: expected unit quaternions (wxyz), got norm {norm[worst]:.3f} at frame {worst}"
-        )
+    # huge numbers first, so that their squares do not overflow; false for what is not finite, too
+    bounded = quat.max() <= 2.0 and quat.min() >= -2.0
+    norm = np.sqrt((quat * quat).sum(axis=1)) if bounded else np.zeros(count)
+    if not (norm.max() <= 1.0 + _MAX_NORM_ERROR and norm.min() >= 1.0 - _MAX_NORM_ERROR):
+        raise _quat_error(quat)
     return quat / norm[:, None]
+
+
+def _quat_error(quat_wxyz: Array) -> WireError:
+    """Say which of the quaternions (N, 4) is none."""
+    _require_finite("body_quat", quat_wxyz)
+    norm = np.linalg.norm(np.clip(quat_wxyz, -10.0, 10.0), axis=-1)
+    worst = int(np.abs(norm - 1.0).argmax())
+    return WireError(f"pose: body_quat: expected unit quaternions (wxyz), got norm {norm[worst]:.3f} at frame {worst}")
 
 
 def _catch_up(fields: Mapping[str, npt.NDArray]) -> bool:

@@ -36,6 +36,7 @@ class StreamCounters:
         received: messages taken from the socket.
         rejected: messages that were malformed or foreign.
         last_rejection: why the last one was rejected.
+        repeated: messages with the frame numbers of the one before; they do not keep a stream alive.
         resets: how often the window began anew, by reason; "first" is the ordinary start.
         holes: chunks that left frames out between the window and themselves.
         missing_frames: frames left out by holes.
@@ -46,6 +47,7 @@ class StreamCounters:
     received: int = 0
     rejected: int = 0
     last_rejection: str = ""
+    repeated: int = 0
     resets: dict[ResetReason, int] = field(default_factory=dict)
     holes: int = 0
     missing_frames: int = 0
@@ -57,6 +59,15 @@ class StreamCounters:
         """Breaks of the reference the robot felt: jumps to a new window after the first, and stops of playback."""
         jumps = sum(count for reason, count in self.resets.items() if reason != "first")
         return jumps + self.holds
+
+    def line(self) -> str:
+        """Return the counts in one line, with the reason of the last rejection."""
+        resets = ", ".join(f"{reason} {count}" for reason, count in self.resets.items()) or "none"
+        rejected = f"{self.rejected} rejected" + (f" (the last: {self.last_rejection})" if self.rejected else "")
+        return (
+            f"{self.received} messages, {rejected}, {self.repeated} repeated; gaps: {self.gaps}, of these holds: "
+            f"{self.holds} ({self.held_ticks} ticks); window begun: {resets}"
+        )
 
 
 class PoseStream:
@@ -81,6 +92,7 @@ class PoseStream:
         self._cursor = 0
         self._holding = False
         self._arrival_ns = 0
+        self._last_chunk: tuple[int, int] | None = None
         self._heading = Heading()
         self._context = zmq.Context()
         self._socket = _connect(self._context, endpoint)
@@ -133,8 +145,17 @@ class PoseStream:
                 self.counters.rejected += 1
                 self.counters.last_rejection = str(error)
                 continue
-            self._arrival_ns = self._now_ns()
+            self._note_arrival(frames)
             self._merge(frames, state)
+
+    def _note_arrival(self, frames: PoseFrames) -> None:
+        """Stamp the stream, unless a sender repeats its last chunk: it lives, but its motion does not go on."""
+        first_and_last = int(frames.frame_index[0]), int(frames.frame_index[-1])
+        if first_and_last == self._last_chunk:
+            self.counters.repeated += 1
+            return
+        self._last_chunk = first_and_last
+        self._arrival_ns = self._now_ns()
 
     def _merge(self, frames: PoseFrames, state: RobotState) -> None:
         merged = merge(self._window, self._cursor, frames)

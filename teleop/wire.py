@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -73,7 +74,8 @@ class Packet:
     Attributes:
         version: protocol version of the topic.
         count: the sender's counter.
-        fields: read-only arrays by name, native byte order, with the dtype and shape the header gave.
+        fields: read-only arrays by name, native byte order, with the dtype and shape the header gave; views of the
+            message where they can be.
     """
 
     version: int
@@ -130,8 +132,7 @@ def unpack(message: bytes, topic: str) -> Packet:
         raise WireError(f"expected a message of topic {topic!r}, got one that begins with {message[:16]!r}")
     if len(message) < start + HEADER_BYTES:
         raise WireError(f"topic {topic!r}: expected at least {start + HEADER_BYTES} bytes, got {len(message)}")
-    header = _read_header(message[start : start + HEADER_BYTES], topic)
-    sizes = [_payload_bytes(field, topic) for field in header.fields]
+    header, sizes = _layout(message[start : start + HEADER_BYTES], topic)
     found = len(message) - start - HEADER_BYTES
     if found != sum(sizes):
         raise WireError(
@@ -141,11 +142,20 @@ def unpack(message: bytes, topic: str) -> Packet:
     fields: dict[str, npt.NDArray] = {}
     offset = start + HEADER_BYTES
     for field, size in zip(header.fields, sizes, strict=True):
-        if field.name in fields:
-            raise WireError(f"topic {topic!r}: field {field.name!r} occurs twice")
-        fields[field.name] = _read_array(message[offset : offset + size], field, header.endian)
+        fields[field.name] = _read_array(message, offset, size, field, header.endian)
         offset += size
     return Packet(version=header.v, count=header.count, fields=fields)
+
+
+@lru_cache(maxsize=16)
+def _layout(raw_header: bytes, topic: str) -> tuple[_Header, tuple[int, ...]]:
+    """Return the header and the bytes of each field; a sender repeats its header message after message."""
+    header = _read_header(raw_header, topic)
+    names = [field.name for field in header.fields]
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise WireError(f"topic {topic!r}: field {repeated!r} occurs twice")
+    return header, tuple(_payload_bytes(field, topic) for field in header.fields)
 
 
 def _read_header(raw: bytes, topic: str) -> _Header:
@@ -170,15 +180,14 @@ def _payload_bytes(field: _Field, topic: str) -> int:
     return math.prod(field.shape) * dtype.itemsize if field.shape else 0
 
 
-def _read_array(raw: bytes, field: _Field, endian: str) -> npt.NDArray:
+def _read_array(message: bytes, offset: int, size: int, field: _Field, endian: str) -> npt.NDArray:
+    """Return a field, without a copy where the sender's bytes are what this machine would write."""
     dtype = _DTYPES[field.dtype]
-    if not field.shape:
-        return np.empty(0, dtype)
-    if field.dtype == "bool":
-        # a byte other than 0 and 1 seen as bool is undefined in numpy
-        array = np.frombuffer(raw, np.uint8) != 0
-    else:
-        array = np.frombuffer(raw, dtype.newbyteorder("<" if endian == "le" else ">")).astype(dtype)
-    array = array.reshape(field.shape)
+    if not size:
+        return np.empty(field.shape or 0, dtype)
+    # a byte other than 0 and 1 seen as bool is undefined in numpy
+    wire = np.dtype(np.uint8) if field.dtype == "bool" else dtype.newbyteorder("<" if endian == "le" else ">")
+    raw = np.frombuffer(message, wire, size // wire.itemsize, offset).reshape(field.shape)
+    array = raw != 0 if field.dtype == "bool" else raw.astype(dtype, copy=False)
     array.flags.writeable = False
     return array

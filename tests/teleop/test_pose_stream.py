@@ -213,3 +213,19 @@ def test_cost_of_a_tick(link, capsys):
     p50, p99 = np.quantile(cost_us, [0.5, 0.99])
     with capsys.disabled():
         print(f"\n[pose stream: 60 frames a tick, p50 {p50:.0f} us, p99 {p99:.0f} us]")  # noqa: T201
+
+
+def test_a_sender_that_repeats_its_last_chunk_does_not_keep_the_stream_alive(link):
+    sender, stream = link
+    sender.send(chunk(0, 10))
+    wait(stream)
+    alive = stream.read(state())
+    for _ in range(3):
+        sender.send(chunk(0, 10))
+        wait(stream)
+        frozen = stream.read(state())
+        assert frozen.stamp_ns == alive.stamp_ns
+    assert stream.counters.repeated == 3
+    sender.send(chunk(1, 10))
+    wait(stream)
+    assert stream.read(state()).stamp_ns > alive.stamp_ns
