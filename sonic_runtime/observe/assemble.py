@@ -119,12 +119,12 @@ class DecoderInput:
                 continue
             base, frames, _ = parse_term_name(spec.name)
             source = HISTORY_TERMS[base]
-            history = History(frames, source.dim, fill, source.padding)
-            self._histories.append((source, history, self.vector[0, slots[spec.name]].reshape(frames, source.dim)))
+            values = self.vector[0, slots[spec.name]].reshape(frames, source.dim)
+            self._histories.append((source, History(values, fill, source.padding)))
 
     def reset(self) -> None:
         """Forget the histories."""
-        for _, history, _ in self._histories:
+        for _, history in self._histories:
             history.reset()
 
     def fill(self, state: RobotState, last_action_pol: Array, token: Array) -> Vector:
@@ -139,9 +139,8 @@ class DecoderInput:
             `vector`.
         """
         self._token[:] = token
-        for source, history, out in self._histories:
+        for source, history in self._histories:
             history.push(source.compute(state, last_action_pol))
-            out[:] = history.values
         return self.vector
 
 

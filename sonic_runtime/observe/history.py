@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sonic_runtime.contract.messages import Array
 
@@ -13,20 +14,22 @@ class History:
     """A window of the last `frames` samples.
 
     Args:
-        frames: number of samples.
-        dim: values of a sample.
+        values: (frames, dim) f32 array to keep them in: a view of the vector that a network reads.
         fill: what stands before the first sample once it has come: "first", copies of it, as in training; or "zero",
             the padding.
         padding: (dim,) or (1,) values of an empty slot with fill "zero".
 
     Attributes:
-        values: (frames, dim) f32, oldest first; the same array for ever, changed by `push`.
+        values: the array, oldest sample first; changed by `push`.
     """
 
     def __init__(
-        self, frames: int, dim: int, fill: Literal["first", "zero"], padding: tuple[float, ...] = (0.0,)
+        self,
+        values: npt.NDArray[np.float32],
+        fill: Literal["first", "zero"],
+        padding: tuple[float, ...] = (0.0,),
     ) -> None:
-        self.values = np.zeros((frames, dim), dtype=np.float32)
+        self.values = values
         self._fill = fill
         self._padding = np.asarray(padding, dtype=np.float32)
         self._empty = True

@@ -124,7 +124,7 @@ def test_reset_starts_the_histories_anew():
 
 
 def test_history_filled_with_the_first_sample():
-    history = History(4, 2, "first")
+    history = History(np.zeros((4, 2), dtype=np.float32), "first")
     history.push(np.array([1.0, 2.0]))
     assert history.values.tolist() == [[1, 2]] * 4
     history.push(np.array([3.0, 4.0]))
@@ -132,7 +132,7 @@ def test_history_filled_with_the_first_sample():
 
 
 def test_history_filled_with_padding():
-    history = History(3, 3, "zero", (0.0, 0.0, 1.0))
+    history = History(np.zeros((3, 3), dtype=np.float32), "zero", (0.0, 0.0, 1.0))
     history.push(np.array([5.0, 6.0, 7.0]))
     assert history.values.tolist() == [[0, 0, 1], [0, 0, 1], [5, 6, 7]]
 
