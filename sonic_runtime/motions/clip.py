@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import numpy.typing as npt
 from sonic_runtime.contract.errors import MotionError
 from sonic_runtime.contract.rotations import quat_normalize
 from sonic_runtime.motions import resample as rs
+from sonic_runtime.motions.pickles import read_bytes
 from sonic_runtime.motions.smpl import SMPL_JOINT_NAMES, smpl_joints_of_robot
 from sonic_runtime.robots import g1
 from sonic_runtime.robots.kinematics import forward_kinematics
@@ -46,6 +50,12 @@ _FRAME_SHAPES = {
     "smpl_joints_b": (24, 3),
     "smpl_root_quat_wxyz": (4,),
 }
+
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, TypeError, AttributeError, KeyError, RuntimeError, OverflowError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise on an NPZ that is none, is damaged, encrypted, or claims an absurd size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,11 +229,14 @@ def load_clip(path: Path) -> Clip:
         MotionError: if the file is missing, damaged, or holds another format, robot, order or version.
     """
     path = Path(path)
+    content = read_bytes(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             data = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise MotionError(f"{path}: expected a motion as NPZ, found a file that cannot be read: {error}") from error
+    except _DAMAGED as error:
+        raise MotionError(
+            f"{path}: expected a motion as NPZ, found {len(content)} damaged or foreign bytes ({error}); fetch it again"
+        ) from error
     wanted = {*_FILE_KEYS.values(), "joint_names", "body_names", "format_version", "name"}
     missing = sorted(wanted - set(data))
     if missing:
@@ -231,17 +244,29 @@ def load_clip(path: Path) -> Clip:
             f"{path}: expected a motion written by this project, found an NPZ without the keys {', '.join(missing)}; "
             "convert it from its source"
         )
-    if int(data["format_version"]) != FORMAT_VERSION:
-        raise MotionError(f"{path}: expected format version {FORMAT_VERSION}, found {int(data['format_version'])}")
+    if data["format_version"].tolist() != FORMAT_VERSION:
+        raise MotionError(f"{path}: expected format version {FORMAT_VERSION}, found {data['format_version']}")
     for key, names in (("joint_names", g1.JOINT_NAMES_HW), ("body_names", g1.BODY_NAMES)):
-        if tuple(data[key].tolist()) != names:
-            raise MotionError(f"{path}: expected the {key} of {g1.ROBOT_NAME} in hardware order, found {data[key]}")
-    if float(data["fps"]) != rs.CONTROL_HZ:
-        raise MotionError(f"{path}: expected {rs.CONTROL_HZ:g} frames a second, found {float(data['fps']):g}")
+        _require_names(path, key, data[key].ravel().tolist(), names)
+    if data["fps"].tolist() != rs.CONTROL_HZ:
+        raise MotionError(
+            f"{path}: expected {rs.CONTROL_HZ:g} frames a second, found {data['fps']}; convert it from its source"
+        )
     try:
         return _clip_of(data)
     except MotionError as error:
         raise MotionError(f"{path}: {error}") from error
+
+
+def _require_names(path: Path, key: str, found: list[str], expected: Sequence[str]) -> None:
+    if found == list(expected):
+        return
+    differing = [f"{e} and found {f}" for e, f in zip(expected, found, strict=False) if e != f]
+    first = f"; the first that differs: expected {differing[0]}" if differing else ""
+    raise MotionError(
+        f"{path}: expected the {len(expected)} {key} of {g1.ROBOT_NAME} in hardware order, found {len(found)}{first}; "
+        "convert it from its source"
+    )
 
 
 def _clip_of(data: dict[str, np.ndarray]) -> Clip:

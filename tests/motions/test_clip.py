@@ -115,7 +115,12 @@ def _stored(clip, path):
     [
         ({"fps": np.array(30.0)}, "50 frames a second, found 30"),
         ({"format_version": np.array(99)}, "format version 1, found 99"),
-        ({"joint_names": np.array(g1.JOINT_NAMES_POL)}, "hardware order"),
+        ({"joint_names": np.array(g1.JOINT_NAMES_POL)}, "hardware order, found 29; the first that differs"),
+        (
+            {"joint_names": np.array(g1.JOINT_NAMES_HW[:28])},
+            "the 29 joint_names of g1_29dof in hardware order, found 28",
+        ),
+        ({"fps": np.array([50.0, 60.0])}, "50 frames a second"),
         ({"joint_pos": np.zeros((101, 23), np.float32)}, r"\(101, 29\), found \(101, 23\)|\(101, 23\)"),
         ({"body_quat_w": np.zeros((101, 30, 4), np.float32)}, "unit quaternions"),
         ({"joint_vel": np.full((101, 29), np.nan, np.float32)}, "finite"),
@@ -142,6 +147,31 @@ def test_truncated_missing_and_foreign_files(clip, tmp_path):
     np.savez(tmp_path / "objects.npz", joint_pos=np.array([{}], dtype=object))
     with pytest.raises(MotionError, match=r"objects\.npz"):
         load_clip(tmp_path / "objects.npz")
+
+
+def test_a_git_lfs_pointer_is_called_by_its_name(tmp_path):
+    path = tmp_path / "clip.npz"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n")
+    with pytest.raises(MotionError, match="Git LFS pointer"):
+        load_clip(path)
+
+
+def test_flipped_bits_are_an_error_or_a_clip(clip, tmp_path):
+    path = tmp_path / "clip.npz"
+    save_clip(clip, path)
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(100):
+        bad = bytearray(good)
+        # half of them in the directory at the end, which says how the rest is to be read
+        place = rng.integers(len(bad) - 2500, len(bad)) if rng.random() < 0.5 else rng.integers(len(bad))
+        bad[place] ^= 1 << rng.integers(8)
+        path.write_bytes(bad)
+        try:
+            load_clip(path)
+        except MotionError:
+            refused += 1
+    assert refused > 50
 
 
 def test_nothing_half_written(clip, tmp_path):
