@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Annotated, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
@@ -15,6 +17,7 @@ from controllers.damping import Damping
 from controllers.ramp_to_pose import RampToPose
 from controllers.track_motion import TrackMotion
 from sonic_runtime.clock import LockstepClock, RealTimeClock
+from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.ports import Clock, Controller, GoalSource, ReportSink, RobotPort
 from sonic_runtime.guard.config import GuardConfig
@@ -25,9 +28,10 @@ from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary, Stop
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.robots import g1
 from sonic_runtime.tick import TickParts
+from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
 from teleop.motion_file import MotionFile
-from teleop.pose_stream import PoseStream
+from teleop.pose_stream import PoseStream, StreamCounters
 from teleop.standing import StandFirst, Standing
 
 T = TypeVar("T")
@@ -143,21 +147,30 @@ def run_lockstep(
     return Loop(parts, sinks).run(RunLimits(max_ticks=max_ticks, damping_ticks=1), stop)
 
 
-def run(config: RunConfig, stop_requested: Callable[[], bool]) -> RunSummary:
-    """Run as configured.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A run that is over: what it was, what its stream brought (None without a stream), and the folder of its files."""
+
+    summary: RunSummary
+    stream: StreamCounters | None
+    folder: Path
+
+
+def run(config: RunConfig, stop_requested: Callable[[], bool]) -> RunResult:
+    """Run as configured; leaves configuration and summary in the folder of the run, and nothing where it cannot start.
 
     Args:
         config: what to run.
         stop_requested: asked after every tick; True ends the run.
 
     Raises:
-        SonicError: a part cannot be built, or damping cannot be written.
+        SonicError: a part cannot be built, a file cannot be written, or damping cannot be.
     """
     with ExitStack() as open_parts:
         clock: Clock = choose("clock", config.clock, CLOCKS)()
         controller = TrackMotion(load_policy(config.policy))
         goals = choose("goals.source", config.goals.source, GOALS)(config.goals, controller, clock)
-        open_parts.callback(goals.close)
+        open_parts.callback(goals.source.close)
         sinks = []
         if config.output.endpoint is not None:
             sinks.append(DebugOutput(config.output.endpoint))
@@ -165,36 +178,62 @@ def run(config: RunConfig, stop_requested: Callable[[], bool]) -> RunSummary:
         robot = choose("robot", config.robot, ROBOTS)(clock)
         open_parts.callback(robot.close)
         parts = build_parts(
-            robot=robot, goals=goals, controller=controller, guard=config.guard, clock=clock, ramp_s=config.ramp_s
+            robot=robot,
+            goals=goals.source,
+            controller=controller,
+            guard=config.guard,
+            clock=clock,
+            ramp_s=config.ramp_s,
         )
+        folder = make_run_folder(config.run_dir)
+        save_config(config, folder)
         limits = RunLimits(max_ticks=None if config.duration_s is None else round(config.duration_s * CONTROL_HZ))
-        return Loop(parts, sinks).run(limits, lambda _: stop_requested())
+        summary = Loop(parts, sinks).run(limits, lambda _: stop_requested())
+    _write_summary(folder, summary, goals.counters)
+    return RunResult(summary=summary, stream=goals.counters, folder=folder)
+
+
+def _write_summary(folder: Path, summary: RunSummary, stream: StreamCounters | None) -> None:
+    content = msgspec.to_builtins(summary)
+    content["stream"] = None if stream is None else {**msgspec.to_builtins(stream), "gaps": stream.gaps}
+    write_whole(folder / "summary.json", msgspec.json.format(msgspec.json.encode(content), indent=2))
 
 
 def _mujoco(clock: Clock) -> RobotPort:
     return MujocoSim(clock.now_ns)
 
 
-def _stream(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
+class Goals(NamedTuple):
+    """A goal source, and what it counts where it is a stream."""
+
+    source: GoalSource
+    counters: StreamCounters | None = None
+
+
+def _stream(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> Goals:
+    if isinstance(clock, LockstepClock):
+        raise ConfigError("clock=lockstep: expected real_time for goals.source=stream; a sender keeps to real time")
     window = controller.look_ahead_frames("g1")
-    return StandFirst(PoseStream(config.endpoint, window_frames=window, now_ns=clock.now_ns))
+    stream = PoseStream(config.endpoint, window_frames=window, now_ns=clock.now_ns)
+    return Goals(StandFirst(stream), stream.counters)
 
 
-def _motion(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
+def _motion(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> Goals:
     from sonic_runtime.motions.sources import find_clips
 
     if config.motion is None:
         raise ConfigError("goals.motion: expected a motion file or name for goals.source=motion, found null")
-    return MotionFile(find_clips(config.motion)[0], config.encoder, align_heading=True)
+    controller.look_ahead_frames(config.encoder)
+    return Goals(MotionFile(find_clips(config.motion)[0], config.encoder, align_heading=True))
 
 
-def _stand(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> GoalSource:
-    return Standing()
+def _stand(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> Goals:
+    return Goals(Standing())
 
 
 CLOCKS: dict[str, Callable[[], Clock]] = {"real_time": RealTimeClock, "lockstep": LockstepClock}
 ROBOTS: dict[str, Callable[[Clock], RobotPort]] = {"mujoco": _mujoco}
-GOALS: dict[str, Callable[[GoalsConfig, TrackMotion, Clock], GoalSource]] = {
+GOALS: dict[str, Callable[[GoalsConfig, TrackMotion, Clock], Goals]] = {
     "stream": _stream,
     "motion": _motion,
     "stand": _stand,

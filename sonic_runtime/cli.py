@@ -51,7 +51,7 @@ def motions() -> int:
 
 def _run(arguments: list[str]) -> int:
     from sonic_runtime import app
-    from sonic_runtime.config import load_config, make_run_folder, save_config
+    from sonic_runtime.config import load_config
     from sonic_runtime.view import start_view
 
     if wants_help(arguments):
@@ -64,15 +64,15 @@ def _run(arguments: list[str]) -> int:
             viewer, page = start_view(config.output.endpoint)
             beside.callback(viewer.close)
             say(f"live view: {page}")
-        summary = app.run(config, stop_requested)
-    folder = make_run_folder(config.run_dir)
-    save_config(config, folder)
-    (folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+        result = app.run(config, stop_requested)
+    summary = result.summary
     say(
         f"{summary.ticks} ticks in {summary.wall_s:.1f} s, ended by {summary.stop_reason}; tick p50 "
         f"{summary.tick.p50_ms:.3f} ms, p99 {summary.tick.p99_ms:.3f} ms; deadlines missed: {summary.deadline_misses}; "
-        f"ticks with clamped targets: {summary.clamped_ticks}; {folder / 'summary.json'}"
+        f"ticks with clamped targets: {summary.clamped_ticks}; {result.folder / 'summary.json'}"
     )
+    if result.stream is not None:
+        say(f"stream: {result.stream.line()}")
     if summary.fault is None:
         return 0
     sys.stderr.write(f"sonic-run: fault {summary.fault.code}: {summary.fault.detail}\n")

@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.whole_file import write_whole
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -34,6 +35,8 @@ _COMPOSING_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<key>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 _MISSING_FIELD = re.compile(r"Object missing required field `(?P<key>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 _WRONG_VALUE = re.compile(r"(?P<what>.+?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
+_NO_CHOICE = re.compile(r"Invalid enum value")
+"""What msgspec says about a value that is not in a Literal."""
 
 
 def load_config(name: str, overrides: Sequence[str], schema: type[S], folder: Path | None = None) -> S:
@@ -65,12 +68,13 @@ def packaged_configs() -> Path:
 
 
 def save_config(config: msgspec.Struct, folder: Path) -> Path:
-    """Write a resolved configuration as folder/config.yaml, whole or not at all; return the file."""
+    """Write a resolved configuration as folder/config.yaml, whole or not at all; return the file.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path, partial = folder / "config.yaml", folder / "config.yaml.partial"
-    partial.write_bytes(msgspec.yaml.encode(config))
-    partial.replace(path)
-    return path
+    return write_whole(folder / "config.yaml", msgspec.yaml.encode(config))
 
 
 def make_run_folder(pattern: str) -> Path:
@@ -158,6 +162,11 @@ def _schema_error(
     path = (match["path"] or "") if match else ""
     what = match["what"] if match else message
     what = what[:1].lower() + what[1:].replace("`", "")
+    choices = (
+        typing.get_args({p: hint for p, hint, _ in _fields(schema)}.get(path)) if _NO_CHOICE.match(message) else ()
+    )
+    if choices:
+        what = f"expected one of {', '.join(map(str, choices))}"
     found = _shown(_value_at(values, path))
     where = _where(path, name, overrides, folder)
     return ConfigError(f"{where}: {path}: {what.split(', got')[0]}, found {found}")

@@ -35,6 +35,7 @@ from sonic_runtime.results.trace import Trace, streamed_trace
 from sonic_runtime.results.tracking import first_failure
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.view import require_viser, start_view
+from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
 from teleop.pose_stream import PoseStream, StreamCounters
 from teleop.standing import StandFirst
@@ -171,7 +172,7 @@ def _conclude(config: DemoConfig, folder: Path, run: DemoRun, track: StreamTrack
     start = time.monotonic()
     trace = streamed_trace(run.recording, track.joints, track.root_poses, CONTROL_HZ)
     line = result_line(run, trace)
-    (folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode([line, run.summary]), indent=2))
+    write_whole(folder / "summary.json", msgspec.json.format(msgspec.json.encode([line, run.summary]), indent=2))
     video_line = "no video: video=false"
     video = None
     if config.video:

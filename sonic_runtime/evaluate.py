@@ -85,7 +85,6 @@ class Evaluator:
             self._controller,
             self._guard,
             max_ticks=len(clip),
-            stop=lambda report: report is None or report.fault is not None,
             sinks=[recorder],
             clock=self._clock,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -11,16 +12,17 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from sonic_runtime.app import load_policy
 from sonic_runtime.command_line import help_text, say, wants_help
 from sonic_runtime.config import load_config, make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.evaluate import Evaluation, evaluate
 from sonic_runtime.guard.config import GuardConfig
-from sonic_runtime.infer.policy_folder import find_policy
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.motions.sources import find_clips
 from sonic_runtime.results.sim2sim_report import write_sim2sim_report
 from sonic_runtime.results.tracking import ClipResult, Summary, summarize
+from sonic_runtime.whole_file import write_whole
 
 _DESCRIPTION = """Evaluates a policy in MuJoCo: each clip from its first frame, in lockstep, as fast as it goes.
 motions takes files, folders, `procedural` or a kind of procedural motion, separated by commas.
@@ -68,12 +70,13 @@ def main(arguments: list[str]) -> int:
         say(help_text("sonic-sim2sim [key=value ...]", _DESCRIPTION, "sim2sim", Sim2SimConfig))
         return 0
     config = load_config("sim2sim", [motions_as_list(argument) for argument in arguments], Sim2SimConfig)
-    find_policy(config.policy)
+    # what can be wrong is found before the motions are made, which takes a minute, and evaluated, which takes longer
+    load_policy(config.policy)
     clips = gather_clips(config)
-    say(table_header(clips))
-    result = run_sim2sim(config, clips)
     folder = make_run_folder(config.run_dir)
     save_config(config, folder)
+    say(table_header(clips))
+    result = run_sim2sim(config, clips)
     line = result_line(config, result)
     write_results(folder, line, result.clips)
     report = write_sim2sim_report(folder / "report.html", line, result.clips, result.worst)
@@ -163,15 +166,12 @@ def result_line(config: Sim2SimConfig, result: Sim2SimResult) -> dict[str, Any]:
 def write_results(folder: Path, line: dict[str, Any], clips: Sequence[ClipResult]) -> None:
     """Write results.json (means and clips) and clips.csv, each whole or not at all."""
     content = msgspec.json.encode({**line, "per_clip": [asdict(clip) for clip in clips]})
-    partial = folder / "results.json.partial"
-    partial.write_bytes(msgspec.json.format(content, indent=2))
-    partial.replace(folder / "results.json")
-    partial = folder / "clips.csv.partial"
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(ClipResult)])
-        writer.writerows(asdict(clip).values() for clip in clips)
-    partial.replace(folder / "clips.csv")
+    write_whole(folder / "results.json", msgspec.json.format(content, indent=2))
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow([field.name for field in fields(ClipResult)])
+    writer.writerows(asdict(clip).values() for clip in clips)
+    write_whole(folder / "clips.csv", table.getvalue().encode())
 
 
 def _badness(evaluation: Evaluation) -> tuple[bool, float]:

@@ -122,5 +122,5 @@ def _refuse(folder: Path, problems: list[str]) -> None:
     more = f"\n  ... and {len(problems) - 40} more" if len(problems) > 40 else ""
     raise ContractError(
         f"{folder}: this policy does not fit this runtime, which has not started. "
-        f"{len(problems)} differences:\n{lines}{more}"
+        f"Differences ({len(problems)}):\n{lines}{more}"
     )

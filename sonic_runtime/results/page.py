@@ -7,6 +7,8 @@ import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sonic_runtime.whole_file import write_whole
+
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; color: #22272e;
@@ -84,6 +86,4 @@ class Page:
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(self._title)}</title>'
             f"<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
         )
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(content, encoding="utf-8")
-        return partial.replace(path)
+        return write_whole(path, content.encode())

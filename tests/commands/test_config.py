@@ -1,3 +1,5 @@
+from typing import Literal
+
 import msgspec
 import pytest
 
@@ -6,6 +8,7 @@ from sonic_runtime.bench import BenchConfig
 from sonic_runtime.config import describe_config, load_config, make_run_folder, packaged_configs, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.whole_file import write_whole
 
 
 class Small(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -13,6 +16,7 @@ class Small(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How many, in
     ones."""
     name: str = "x"
+    end: Literal["hold", "stop"] = "hold"
     guard: GuardConfig
 
 
@@ -47,6 +51,7 @@ def test_overrides_reach_their_keys(folder):
         ("+more=3", "there is no key 'more'"),
         ("~count", "expected the key 'count', found none"),
         ("count", "expected key=value"),
+        ("+end=fly", "argument '+end=fly': end: expected one of hold, stop, found fly"),
         ("count=[", "argument 'count=['"),
     ],
 )
@@ -103,3 +108,10 @@ def test_a_run_folder_carries_the_time(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot create the folder"):
         make_run_folder(str(tmp_path / "file" / "x"))
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_begun(tmp_path):
+    (tmp_path / "summary.json").mkdir()
+    with pytest.raises(ConfigError, match=r"summary\.json: cannot be written"):
+        write_whole(tmp_path / "summary.json", b"{}")
+    assert list(tmp_path.iterdir()) == [tmp_path / "summary.json"]
