@@ -40,7 +40,7 @@ class TrackMotion:
         manifest = self.policy.encoder
         for spec in manifest.encoders:
             if spec.name == encoder:
-                return look_ahead_frames(manifest.inputs, spec)
+                return look_ahead_frames(manifest.inputs, spec, self.policy.decoder.inputs)
         known = ", ".join(spec.name for spec in manifest.encoders)
         raise ContractError(f"encoder: expected one of the policy's encoders ({known}), got {encoder!r}")
 
@@ -53,7 +53,7 @@ class TrackMotion:
         if goal is None:
             raise ContractError("track_motion: expected a goal, got none; the guard must not choose this controller")
         token = self.policy.encode(self._encoder_input.fill(state, goal))
-        action_pol = self.policy.decode(self._decoder_input.fill(state, self._last_action_pol, token))
+        action_pol = self.policy.decode(self._decoder_input.fill(state, self._last_action_pol, token, goal))
         # clipped before it is fed back, as in training; NaN passes through and is the guard's to find
         action_pol = np.minimum(np.maximum(action_pol, -self._clip), self._clip)
         self._last_action_pol = action_pol

@@ -10,7 +10,7 @@ from dataclasses import replace
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.messages import Goal, Reference, RobotState
 from sonic_runtime.motions.clip import Clip
-from sonic_runtime.motions.vr_points import vr_points
+from sonic_runtime.motions.vr_points import vr_five_points, vr_points
 from sonic_runtime.robots import g1
 from teleop.heading import Heading
 
@@ -20,6 +20,7 @@ ENCODERS = ("g1", "teleop", "smpl")
 def reference_of(clip: Clip) -> Reference:
     """Return all of a clip as a reference at its first frame, with the tracks every encoder reads."""
     vr_pos_b, vr_quat_b_wxyz = vr_points(clip.body_pos_w, clip.body_quat_wxyz)
+    vr5_pos_b, vr5_quat_b_wxyz = vr_five_points(clip.body_pos_w, clip.body_quat_wxyz)
     return Reference(
         joint_pos_pol=g1.to_policy_order(clip.joint_pos_hw),
         joint_vel_pol=g1.to_policy_order(clip.joint_vel_hw),
@@ -27,6 +28,8 @@ def reference_of(clip: Clip) -> Reference:
         root_pos_w=clip.body_pos_w[:, 0],
         vr_pos_b=vr_pos_b,
         vr_quat_b_wxyz=vr_quat_b_wxyz,
+        vr5_pos_b=vr5_pos_b,
+        vr5_quat_b_wxyz=vr5_quat_b_wxyz,
         smpl_joints_b=clip.smpl_joints_b,
         smpl_root_quat_wxyz=clip.smpl_root_quat_wxyz,
         cursor=0,

@@ -46,8 +46,13 @@ class Reference:
         root_pos_w: (T, 3) f64 [m] root position in the world of the reference, where known.
         vr_pos_b: (T, 3, 3) f64 [m] left wrist, right wrist, torso points in the reference root frame, where known.
         vr_quat_b_wxyz: (T, 3, 4) f64 their orientations in the reference root frame, where known.
+        vr5_pos_b: (T, 5, 3) f64 [m] left wrist, right wrist, pelvis, left ankle, right ankle in the reference root
+            frame, where known.
+        vr5_quat_b_wxyz: (T, 5, 4) f64 their orientations in the reference root frame, where known.
         smpl_joints_b: (T, 24, 3) f64 [m] SMPL joints in the frame of the SMPL root, where known.
         smpl_root_quat_wxyz: (T, 4) f64 SMPL root orientation, z up, x forward, where known.
+        smpl_pose_rad: (T, 21, 3) f64 [rad] rotation vectors of SMPL joints 1 to 21, each in its parent's frame, where
+            known.
         first_index: number of frame 0 in the count of the source (a stream shows a moving window of its frames).
     """
 
@@ -59,8 +64,11 @@ class Reference:
     root_pos_w: Array | None = None
     vr_pos_b: Array | None = None
     vr_quat_b_wxyz: Array | None = None
+    vr5_pos_b: Array | None = None
+    vr5_quat_b_wxyz: Array | None = None
     smpl_joints_b: Array | None = None
     smpl_root_quat_wxyz: Array | None = None
+    smpl_pose_rad: Array | None = None
     first_index: int = 0
 
     def __len__(self) -> int:
@@ -77,12 +85,15 @@ class Goal:
         heading_quat_wxyz: (4,) f64 rotation about z that turns reference headings into the robot's world; fixed when
             tracking starts, so that the reference begins in the direction the robot faces.
         stamp_ns: when the newest data of the reference arrived, on the clock of the loop [ns].
+        vr_compliance: (3,) f64 [1] how far left wrist, right wrist and torso points may give way, from 0 to 0.5; None
+            where the operator says nothing.
     """
 
     reference: Reference
     encoder: str
     heading_quat_wxyz: Array
     stamp_ns: int
+    vr_compliance: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from sonic_runtime.contract.errors import ContractError
-from sonic_runtime.contract.layout import MODE_TERM, TOKEN_TERM
 from sonic_runtime.contract.manifest import PolicyManifest, TermSpec, differences
 from sonic_runtime.observe.assemble import TOKEN_DIM, expected_term
+from sonic_runtime.observe.terms import MODE_TERMS, TOKEN_TERMS
 from sonic_runtime.robots import g1
 
 CONTROL_HZ = 50.0
@@ -76,9 +76,9 @@ def _expected_inputs(manifest: PolicyManifest) -> tuple[tuple[TermSpec, ...], li
             expected.append(term)
             unknown.append(str(error))
     names = [term.name for term in manifest.inputs]
-    needed = MODE_TERM if manifest.part == "encoder" else TOKEN_TERM
-    if needed not in names:
-        unknown.append(f"inputs: expected the term {needed!r} among them, found none")
+    needed = MODE_TERMS if manifest.part == "encoder" else TOKEN_TERMS
+    if not any(name in needed for name in names):
+        unknown.append(f"inputs: expected the term {' or '.join(map(repr, needed))} among them, found none")
     repeated = sorted({n for n in names if names.count(n) > 1})
     if repeated:
         unknown.append(f"inputs: expected every term once, found {repeated} more than once")

@@ -1,6 +1,8 @@
-"""The three points that a VR headset and two hand controllers would give for a robot motion."""
+"""The points that a VR headset, two hand controllers and two foot trackers would give for a robot motion."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +26,30 @@ def vr_points(body_pos_w: Array, body_quat_wxyz: Array) -> tuple[Array, Array]:
     Returns:
         (T, 3, 3) [m] positions and (T, 3, 4) wxyz orientations.
     """
+    return _points_in_root(body_pos_w, body_quat_wxyz, g1.VR_POINTS)
+
+
+def vr_five_points(body_pos_w: Array, body_quat_wxyz: Array) -> tuple[Array, Array]:
+    """Return left wrist, right wrist, pelvis, left and right ankle in the root frame of the same frame.
+
+    As `vr_points`, with the frames of the bodies themselves: the published runtime sets no offsets here.
+
+    Args:
+        body_pos_w: (T, 30, 3) [m], model order, pelvis first.
+        body_quat_wxyz: (T, 30, 4).
+
+    Returns:
+        (T, 5, 3) [m] positions and (T, 5, 4) wxyz orientations.
+    """
+    return _points_in_root(body_pos_w, body_quat_wxyz, [(body, (0.0, 0.0, 0.0)) for body in g1.VR_FIVE_BODY_NAMES])
+
+
+def _points_in_root(
+    body_pos_w: Array, body_quat_wxyz: Array, points: Sequence[tuple[str, tuple[float, float, float]]]
+) -> tuple[Array, Array]:
     root_pos, root_quat = body_pos_w[:, 0], body_quat_wxyz[:, 0]
     positions, orientations = [], []
-    for body, offset in g1.VR_POINTS:
+    for body, offset in points:
         i = g1.BODY_NAMES.index(body)
         quat = body_quat_wxyz[:, i]
         offset_w = quat_rotate(quat, np.broadcast_to(np.asarray(offset, dtype=float), (len(quat), 3)))

@@ -116,4 +116,13 @@ VR_POINTS: tuple[tuple[str, tuple[float, float, float]], ...] = (
 )
 """Body and point in its frame [m] that a headset and two hand controllers steer: left wrist, right wrist, torso."""
 
+VR_FIVE_BODY_NAMES: tuple[str, ...] = (
+    "left_wrist_yaw_link",
+    "right_wrist_yaw_link",
+    "pelvis",
+    "left_ankle_roll_link",
+    "right_ankle_roll_link",
+)
+"""Bodies whose frames are the five points of a headset, two hand controllers and two foot trackers."""
+
 FOOT_BODY_NAMES: tuple[str, ...] = ("left_ankle_roll_link", "right_ankle_roll_link")

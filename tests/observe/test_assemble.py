@@ -95,7 +95,7 @@ def test_look_ahead_of_the_release_encoders():
 
 
 def test_unknown_terms_are_refused_with_the_known_ones():
-    with pytest.raises(ContractError, match="no such term; it has encoder_mode_4, motion_anchor_orientation"):
+    with pytest.raises(ContractError, match="no such term; it has encoder_mode, encoder_mode_4, heading_diff"):
         expected_term("soma_joints_10frame_step1", "encoder")
 
 
@@ -155,3 +155,68 @@ def test_observing_does_not_keep_memory():
     finally:
         tracemalloc.stop()
     assert grown < 2000, f"{grown} bytes more after 500 ticks"
+
+
+def test_a_history_of_every_third_sample():
+    history = History(np.zeros((3, 1), dtype=np.float32), "zero", step=3)
+    for i in range(1, 6):
+        history.push(np.array([float(i)]))
+    # samples 5, 2 and -1, which was before the start
+    assert history.values.ravel().tolist() == [0, 2, 5]
+    history.push(np.array([6.0]))
+    history.push(np.array([7.0]))
+    assert history.values.ravel().tolist() == [1, 4, 7]
+
+
+def test_a_stepped_history_filled_with_the_first_sample():
+    history = History(np.zeros((3, 1), dtype=np.float32), "first", step=2)
+    for i in (1.0, 2.0, 3.0, 4.0):
+        history.push(np.array([i]))
+    assert history.values.ravel().tolist() == [1, 2, 4]
+
+
+def test_decoder_histories_of_any_length_and_step_and_single_samples():
+    names = ("token_state", "his_base_angular_velocity_2frame_step4", "gravity_dir", "last_actions")
+    observe = DecoderInput([expected_term(n, "decoder") for n in names], "zero")
+    for i in range(1, 7):
+        state = make_state(base_ang_vel_b=np.full(3, float(i)))
+        vector = observe.fill(state, np.full(29, -float(i)), np.zeros(64))
+    assert vector[0, 64:].tolist() == [2, 2, 2, 6, 6, 6, 0, 0, -1, *[-6] * 29]
+
+
+def test_padded_gravity_points_up_as_in_the_published_runtime():
+    observe = DecoderInput(layout.RELEASE_DECODER_INPUTS, "zero")
+    vector = observe.fill(make_state(), np.ones(29), np.zeros(64))
+    assert vector[0, 964:].reshape(10, 3).tolist() == [[0, 0, 1]] * 9 + [[0, 0, -1]]
+    assert vector[0, 674:964].tolist() == [0.0] * 261 + [1.0] * 29
+
+
+def test_a_decoder_may_read_the_reference():
+    names = ("token_state", "heading_diff_robot_ref", "motion_joint_positions_2frame_step10")
+    terms = [expected_term(n, "decoder") for n in names]
+    observe = DecoderInput(terms, "first")
+    vector = observe.fill(make_state(), np.zeros(29), np.zeros(64), full_goal("g1"))
+    assert vector[0, 64:70] == pytest.approx([np.cos(0.4), -np.sin(0.4), np.sin(0.4), np.cos(0.4), 0, 0])
+    assert vector[0, 70::29] == pytest.approx([3, 13])
+    with pytest.raises(ContractError, match="expected a goal"):
+        observe.fill(make_state(), np.zeros(29), np.zeros(64))
+    assert look_ahead_frames((), ENCODERS["g1"], terms) == 11
+
+
+def test_an_encoder_does_not_read_what_the_robot_feels():
+    with pytest.raises(ContractError, match="encoder input 'gravity_dir': this runtime has no such term"):
+        expected_term("gravity_dir", "encoder")
+
+
+def test_modes_and_tokens_have_no_frames():
+    for name, part in (("encoder_mode_4_2frame_step1", "encoder"), ("token_state_2frame_step1", "decoder")):
+        with pytest.raises(ContractError, match="no such term"):
+            expected_term(name, part)
+
+
+def test_the_short_mode_has_three_values():
+    names = ("motion_joint_positions_wrists", "encoder_mode")
+    terms = [expected_term(n, "encoder") for n in names]
+    spec = layout.EncoderSpec(name="smpl", mode_id=2, required_terms=names)
+    vector = EncoderInput(terms, [spec]).fill(make_state(), full_goal("smpl"))[0]
+    assert vector.tolist() == pytest.approx([*(3 + np.arange(23, 29) / 100), 2, 0, 0])

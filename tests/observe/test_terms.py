@@ -12,6 +12,7 @@ from sonic_runtime.contract.rotations import (
     rot6d_from_quat,
 )
 from sonic_runtime.observe import terms
+from sonic_runtime.observe.reference_terms import future_frames
 from sonic_runtime.robots import g1
 from tests.fakes.parts import IDENTITY, make_goal, make_reference, make_state
 
@@ -29,12 +30,12 @@ def measured(name, state, action=None):
 
 def test_future_frames_step_and_stop_at_the_last():
     reference = make_reference(30, cursor=20)
-    assert terms.future_frames(reference, np.arange(4) * 5).tolist() == [20, 25, 29, 29]
+    assert future_frames(reference, np.arange(4) * 5).tolist() == [20, 25, 29, 29]
 
 
 def test_future_frames_repeat_the_cursor_while_not_playing():
     reference = make_reference(30, cursor=20, playing=False)
-    assert terms.future_frames(reference, np.arange(3) * 5).tolist() == [20, 20, 20]
+    assert future_frames(reference, np.arange(3) * 5).tolist() == [20, 20, 20]
 
 
 def test_joint_terms_are_absolute_frame_by_frame_in_policy_order():
@@ -60,10 +61,19 @@ def test_lower_body_is_in_hardware_order():
 def test_wrists_are_left_and_right_roll_pitch_yaw():
     assert g1.POL.names[23:25] == ("left_wrist_roll_joint", "right_wrist_roll_joint")
     assert compute("motion_joint_positions_wrists")[0] == pytest.approx(np.arange(23, 29) / 100)
+    assert compute("motion_joint_velocities_wrists")[2] == pytest.approx(-10 - np.arange(23, 29) / 100)
 
 
-def test_root_height_is_always_zero():
-    assert compute("motion_root_z_position").tolist() == [[0.0]] * 3
+def test_root_height_is_that_of_the_frames():
+    roots = np.arange(180, dtype=float).reshape(60, 3)
+    goal = make_goal(make_reference(root_pos_w=roots))
+    for name in ("motion_root_z_position", "smpl_root_z"):
+        assert compute(name, goal=goal).tolist() == [[2.0], [17.0], [32.0]]
+
+
+def test_a_reference_without_root_position_has_no_height():
+    with pytest.raises(ContractError, match="expected a reference with root_pos_w"):
+        compute("motion_root_z_position")
 
 
 def test_anchor_of_a_robot_that_agrees_is_the_identity():
@@ -120,10 +130,14 @@ def test_a_reference_without_smpl_is_refused():
         compute("smpl_joints", goal=make_goal(encoder="smpl"))
 
 
-def test_vr_points_are_those_of_the_cursor():
+def test_vr_points_are_those_of_the_frame():
     points = np.arange(60 * 9, dtype=float).reshape(60, 3, 3)
-    goal = make_goal(make_reference(cursor=7, vr_pos_b=points))
-    assert compute("vr_3point_local_target", goal=goal)[0].tolist() == list(range(63, 72))
+    quats = np.arange(60 * 12, dtype=float).reshape(60, 3, 4)
+    goal = make_goal(make_reference(cursor=7, vr_pos_b=points, vr_quat_b_wxyz=quats))
+    frames = future_frames(goal.reference, np.array([0]))
+    for name in ("vr_3point_local_target", "vr_3point_local_target_compliant"):
+        assert compute(name, goal=goal, frames=frames).tolist() == [list(range(63, 72))]
+    assert compute("vr_3point_local_orn_target", goal=goal, frames=frames).tolist() == [list(range(84, 96))]
 
 
 def test_vr_points_of_nobody_are_the_published_constants():
@@ -159,9 +173,15 @@ def test_gyro_and_last_action_are_passed_on():
 
 
 def test_every_term_says_its_shape():
-    reference = make_reference(smpl_joints_b=np.zeros((60, 24, 3)), smpl_root_quat_wxyz=np.tile(IDENTITY, (60, 1)))
+    reference = make_reference(
+        root_pos_w=np.zeros((60, 3)),
+        vr5_pos_b=np.zeros((60, 5, 3)),
+        vr5_quat_b_wxyz=np.zeros((60, 5, 4)),
+        smpl_joints_b=np.zeros((60, 24, 3)),
+        smpl_root_quat_wxyz=np.tile(IDENTITY, (60, 1)),
+        smpl_pose_rad=np.zeros((60, 21, 3)),
+    )
     for name, term in terms.REFERENCE_TERMS.items():
-        frames = FRAMES[:1] if name.startswith("vr_") else FRAMES
-        assert term.compute(make_state(), make_goal(reference), frames).shape == (len(frames), term.dim), name
+        assert term.compute(make_state(), make_goal(reference), FRAMES).shape == (len(FRAMES), term.dim), name
     for name, term in terms.HISTORY_TERMS.items():
         assert term.compute(make_state(), np.zeros(29)).shape == (term.dim,), name
