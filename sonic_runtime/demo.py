@@ -181,6 +181,8 @@ def _conclude(config: DemoConfig, folder: Path, run: DemoRun, track: StreamTrack
     say(video_line)
     report = write_demo_report(folder / "report.html", line, run.summary, run.counters, trace, video, video_line)
     say(f"report: {report} (drawn in {time.monotonic() - start:.0f} s)")
+    if run.summary.stop_reason == "stopped":
+        say(f"stopped from outside after {run.summary.loop_s:.1f} s; a run that was cut short has not survived")
     if run.summary.fault is not None:
         say(f"fault {run.summary.fault.code}: {run.summary.fault.detail}")
     say(msgspec.json.encode(line).decode())

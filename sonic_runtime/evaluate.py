@@ -7,6 +7,7 @@ do about a robot that leans is left out, because some motions lie down and the r
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -130,7 +131,9 @@ def evaluate(
             workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(policy, guard)
         ) as pool,
     ):
-        yield from pool.map(_run_in_worker, clips, [encoder] * len(clips))
+        with _deaf_to_ctrl_c():
+            evaluations = pool.map(_run_in_worker, clips, [encoder] * len(clips))
+        yield from evaluations
 
 
 _worker: list[Evaluator] = []
@@ -143,6 +146,16 @@ def _start_worker(policy: str, guard: GuardConfig) -> None:
 
 def _run_in_worker(clip: Clip, encoder: str) -> Evaluation:
     return _worker[0].run(clip, encoder)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Let the processes started in the block ignore Ctrl-C; this one hears it and ends them, without their tracebacks."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -29,9 +29,11 @@ def evenly_spaced(frames: int, count: int) -> list[int]:
 def busiest_second(trace: Trace, count: int, seconds: float = 1.2) -> list[int]:
     """Return `count` frames from the stretch in which the feet of the robot move most: a stride, where it walks."""
     window = min(len(trace), round(seconds * trace.fps))
+    if window < 2:
+        return evenly_spaced(window, count)
     speed = np.linalg.norm(np.diff(trace.robot.pos_w[:, :, :2], axis=0), axis=-1).mean(axis=-1)
-    moved = np.convolve(speed, np.ones(max(1, window - 1)), mode="valid")
-    start = int(moved.argmax()) if len(moved) else 0
+    moved = np.convolve(speed, np.ones(window - 1), mode="valid")
+    start = int(moved.argmax())
     return [start + frame for frame in evenly_spaced(window, count)]
 
 

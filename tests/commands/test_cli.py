@@ -4,9 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+import zmq
 
 from sonic_runtime import cli
 from sonic_runtime.command_line import run_command
@@ -96,6 +98,8 @@ def test_bench_refuses_plainly(monkeypatch, capsys, arguments, expected):
         ("goals.endpoint=nonsense", "nonsense"),
         ("duration_s=-1", "duration_s: expected float > 0.0, found -1"),
         ("output.endpoint=nonsense", "nonsense"),
+        ("clock=lockstep", "expected real_time for goals.source=stream"),
+        ("run_dir=/dev/null/r", "cannot create the folder /dev/null/r"),
     ],
 )
 def test_run_refuses_plainly_and_writes_nothing(monkeypatch, capsys, tmp_path, policy, override, expected):
@@ -131,6 +135,36 @@ def test_run_in_lockstep_reports_and_keeps_its_configuration(monkeypatch, capsys
     assert summary["active_ticks"] == 20
     assert summary["stop_reason"] == "duration"
     assert "source: stand" in (tmp_path / "r" / "config.yaml").read_text()
+
+
+def test_an_encoder_that_the_policy_lacks_is_refused_before_the_run(monkeypatch, capsys, tmp_path, policy):
+    arguments = [f"policy={policy}", "goals.source=motion", "goals.motion=walk", "goals.encoder=g2"]
+    assert call(monkeypatch, "run", *arguments, f"run_dir={tmp_path}/r") == 2
+    assert "expected one of the policy's encoders (g1" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_what_a_stream_brought_is_told(monkeypatch, capsys, tmp_path, policy):
+    with zmq.Context() as context, context.socket(zmq.PUB) as foreign:
+        foreign.set(zmq.LINGER, 0)
+        port = foreign.bind_to_random_port("tcp://127.0.0.1")
+        stop = threading.Event()
+
+        def send_garbage():
+            while not stop.wait(0.01):
+                foreign.send(b"pose and nothing more")
+
+        sender = threading.Thread(target=send_garbage)
+        sender.start()
+        arguments = [f"goals.endpoint=tcp://127.0.0.1:{port}", "duration_s=0.5", "output.endpoint=null"]
+        assert call(monkeypatch, "run", f"policy={policy}", f"run_dir={tmp_path}/r", *arguments) == 0
+        stop.set()
+        sender.join()
+    stream = json.loads((tmp_path / "r" / "summary.json").read_text())["stream"]
+    assert stream["received"] == stream["rejected"] > 5
+    assert "expected at least 1284 bytes" in stream["last_rejection"]
+    assert (stream["gaps"], stream["holds"], stream["resets"]) == (0, 0, {})
+    assert f"{stream['rejected']} rejected (the last: " in capsys.readouterr().out
 
 
 def test_a_fault_is_told_and_is_no_success(monkeypatch, capsys, tmp_path, policy):

@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -105,3 +109,25 @@ def test_wrong_arguments_are_named(policy, tmp_path):
 def test_motions_take_paths_as_a_shell_writes_them(argument, items):
     config = load_config("sim2sim", [motions_as_list(argument)], Sim2SimConfig)
     assert list(config.motions) == items
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_all_processes_without_tracebacks(policy, tmp_path, workers):
+    motion = tmp_path / "turn.npz"
+    save_clip(turning_clip(1500), motion)
+    code = "import sys; from sonic_runtime import cli; sys.argv = ['sonic-sim2sim', *sys.argv[1:]]; sys.exit(cli.sim2sim())"
+    motions = ",".join([str(motion)] * 100)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, f"policy={policy}", f"motions={motions}", f"workers={workers}", "pictures=0",
+         f"run_dir={tmp_path}/r"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, bufsize=1,
+    )  # fmt: skip
+    assert process.stdout is not None
+    # the header, and the first row: all processes are at work
+    header, row = process.stdout.readline(), process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (header.split()[0], row.split()[0]) == ("clip", "turning")
+    assert process.returncode == 130
+    assert err.strip() == "sonic-sim2sim: interrupted"
+    assert not (tmp_path / "r" / "results.json").exists()

@@ -54,6 +54,16 @@ def test_busiest_second_is_where_the_links_move(trace):
     assert frames[-1] - frames[0] == 29
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_busiest_second_of_a_run_that_was_cut_short(trace, frames):
+    short = replace(
+        trace,
+        joint_pos_hw=trace.joint_pos_hw[:frames],
+        robot=Bodies(pos_w=trace.robot.pos_w[:frames], quat_wxyz=trace.robot.quat_wxyz[:frames]),
+    )
+    assert busiest_second(short, 8) == list(range(frames))
+
+
 def test_film_strip_has_a_picture_for_each_frame(trace):
     image = Image.open(io.BytesIO(film_strip(RobotPainter(), trace, [0, 60, 119], columns=2)))
     assert image.size == (2 * WIDTH_PX + 4, 2 * HEIGHT_PX + 4)
