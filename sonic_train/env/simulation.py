@@ -7,7 +7,7 @@ Every write takes a full tensor and a mask, so that no step waits for the device
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
 from typing import Any
 
@@ -282,7 +282,7 @@ def _ground_usd(folder: Path) -> Path:
     path = folder / "ground_plane.usda"
     if path.exists():
         return path
-    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".usda", delete=False) as file:
-        file.write(_GROUND)
-    Path(file.name).replace(path)
+    own = path.with_suffix(f".{os.getpid()}.usda")
+    own.write_text(_GROUND)
+    own.replace(path)
     return path
