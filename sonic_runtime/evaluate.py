@@ -150,7 +150,7 @@ def _run_in_worker(clip: Clip, encoder: str) -> Evaluation:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Let the processes started in the block ignore Ctrl-C; this one hears it and ends them, without their tracebacks."""
+    """Let the processes that are started in the block ignore Ctrl-C: this one hears it and ends them."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -115,7 +115,7 @@ def test_motions_take_paths_as_a_shell_writes_them(argument, items):
 def test_ctrl_c_ends_all_processes_without_tracebacks(policy, tmp_path, workers):
     motion = tmp_path / "turn.npz"
     save_clip(turning_clip(1500), motion)
-    code = "import sys; from sonic_runtime import cli; sys.argv = ['sonic-sim2sim', *sys.argv[1:]]; sys.exit(cli.sim2sim())"
+    code = "import sys; from sonic_runtime import cli; sys.argv[0] = 'sonic-sim2sim'; sys.exit(cli.sim2sim())"
     motions = ",".join([str(motion)] * 100)
     process = subprocess.Popen(
         [sys.executable, "-c", code, f"policy={policy}", f"motions={motions}", f"workers={workers}", "pictures=0",
