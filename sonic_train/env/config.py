@@ -65,6 +65,8 @@ class RewardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     anchor_pos: float = 0.5
     anchor_ori: float = 0.5
+    anchor_lin_vel: float = 0.0
+    """Horizontal velocity of the pelvis, kept narrow: a robot that steps in place of walking loses little elsewhere."""
     relative_body_pos: float = 1.0
     relative_body_ori: float = 1.0
     body_lin_vel: float = 1.0

@@ -66,6 +66,7 @@ def test_a_robot_on_its_reference_earns_everything():
     for name in ("anchor_pos", "anchor_ori", "relative_body_pos", "relative_body_ori", "body_lin_vel", "vr_points"):
         torch.testing.assert_close(terms[name], torch.ones(N), atol=1e-4, rtol=0)
     assert set(terms) == set(RewardConfig.__struct_fields__)
+    torch.testing.assert_close(terms["anchor_lin_vel"], torch.ones(N))
     only_tracking = {k: v for k, v in terms.items() if getattr(RewardConfig(), k) > 0}
     torch.testing.assert_close(
         rewards.total_reward(only_tracking, RewardConfig(), 0.02), torch.full((N,), 0.14), atol=1e-4, rtol=0
@@ -81,6 +82,18 @@ def test_drift_and_turn_cost_the_anchor_but_not_the_relative_terms():
     torch.testing.assert_close(terms["relative_body_pos"], torch.ones(N), atol=1e-4, rtol=0)
     torch.testing.assert_close(terms["relative_body_ori"], torch.ones(N), atol=1e-4, rtol=0)
     torch.testing.assert_close(terms["anchor_ori"], torch.full((N,), math.exp(-1.0)), atol=1e-3, rtol=0)
+
+
+def test_slow_drift_costs_the_narrow_velocity_term():
+    state = robot()
+    ahead, up = state.body_lin_vel_w.clone(), state.body_lin_vel_w.clone()
+    ahead[..., 1] += 0.1
+    up[..., 2] += 0.1
+    terms = terms_of(state, reference_of(state, body_lin_vel_w=ahead))
+    torch.testing.assert_close(terms["anchor_lin_vel"], torch.full((N,), math.exp(-((0.1 / 0.25) ** 2))))
+    assert (terms["body_lin_vel"] > 0.98).all()
+    upward = terms_of(state, reference_of(state, body_lin_vel_w=up))
+    torch.testing.assert_close(upward["anchor_lin_vel"], torch.ones(N))
 
 
 def test_penalties_by_hand():
