@@ -24,6 +24,7 @@ from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.guard.modes import Guard
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
 from sonic_runtime.infer.policy_folder import find_policy
+from sonic_runtime.infer.released import split_contract
 from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary, Stop
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.robots import g1
@@ -61,7 +62,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A run of the 50 Hz loop."""
 
     policy: str
-    """Name of a packaged policy, or folder with encoder.onnx, decoder.onnx and observation_config.yaml."""
+    """Name of a packaged policy, or folder with encoder.onnx, decoder.onnx and observation_config.yaml; for the files
+    that NVIDIA released, which carry no manifest, sonic_release:FOLDER."""
     robot: str
     """mujoco."""
     clock: str
@@ -80,13 +82,14 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 def load_policy(name: str) -> OnnxPolicy:
-    """Find, check and warm up a policy by name or folder.
+    """Find, check and warm up a policy by name or folder, or without a manifest by sonic_release:FOLDER.
 
     Raises:
         ConfigError: there is no such policy.
         ContractError: it does not fit this runtime.
     """
-    return OnnxPolicy(find_policy(name))
+    contract, folder = split_contract(name)
+    return OnnxPolicy(find_policy(folder), contract)
 
 
 def build_parts(
@@ -149,9 +152,10 @@ def run_lockstep(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A run that is over: what it was, what its stream brought (None without a stream), and the folder of its files."""
+    """A run that is over: what it was, its policy, what its stream brought (None without one), its folder."""
 
     summary: RunSummary
+    policy: dict[str, str]
     stream: StreamCounters | None
     folder: Path
 
@@ -168,7 +172,8 @@ def run(config: RunConfig, stop_requested: Callable[[], bool]) -> RunResult:
     """
     with ExitStack() as open_parts:
         clock: Clock = choose("clock", config.clock, CLOCKS)()
-        controller = TrackMotion(load_policy(config.policy))
+        policy = load_policy(config.policy)
+        controller = TrackMotion(policy)
         goals = choose("goals.source", config.goals.source, GOALS)(config.goals, controller, clock)
         open_parts.callback(goals.source.close)
         sinks = []
@@ -189,14 +194,17 @@ def run(config: RunConfig, stop_requested: Callable[[], bool]) -> RunResult:
         save_config(config, folder)
         limits = RunLimits(max_ticks=None if config.duration_s is None else round(config.duration_s * CONTROL_HZ))
         summary = Loop(parts, sinks).run(limits, lambda _: stop_requested())
-    _write_summary(folder, summary, goals.counters)
-    return RunResult(summary=summary, stream=goals.counters, folder=folder)
+    result = RunResult(summary=summary, policy=policy.origin, stream=goals.counters, folder=folder)
+    _write_summary(result)
+    return result
 
 
-def _write_summary(folder: Path, summary: RunSummary, stream: StreamCounters | None) -> None:
-    content = msgspec.to_builtins(summary)
+def _write_summary(result: RunResult) -> None:
+    content = msgspec.to_builtins(result.summary)
+    stream = result.stream
     content["stream"] = None if stream is None else {**msgspec.to_builtins(stream), "gaps": stream.gaps}
-    write_whole(folder / "summary.json", msgspec.json.format(msgspec.json.encode(content), indent=2))
+    content["policy"] = result.policy
+    write_whole(result.folder / "summary.json", msgspec.json.format(msgspec.json.encode(content), indent=2))
 
 
 def _mujoco(clock: Clock) -> RobotPort:

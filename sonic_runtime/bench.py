@@ -15,6 +15,8 @@ from controllers.track_motion import TrackMotion
 from sonic_runtime.app import CLOCKS, build_parts, choose, load_policy
 from sonic_runtime.contract.ports import Clock
 from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.infer.onnx_policy import OnnxPolicy
+from sonic_runtime.infer.sized_policy import SIZED_POLICIES, sized_policy
 from sonic_runtime.loop import CONTROL_HZ, no_garbage_collection
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.stage_times import StageTimes, TimeStats
@@ -29,7 +31,7 @@ class BenchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A measurement of the tick."""
 
     policy: str
-    """Name of a packaged policy, or folder with encoder.onnx, decoder.onnx and observation_config.yaml."""
+    """As in sonic-run; or release_size: networks of the released sizes with random weights, for their time alone."""
     clock: str
     """lockstep: tick after tick; real_time: one every 20 ms, as on a robot."""
     ticks: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -84,7 +86,7 @@ def measure_tick(config: BenchConfig) -> TickBench:
     """
     clock = choose("clock", config.clock, CLOCKS)()
     robot = MujocoSim(clock.now_ns)
-    controller = TrackMotion(load_policy(config.policy))
+    controller = TrackMotion(_policy(config.policy))
     with no_garbage_collection():
         _run(robot, controller, config.guard, clock, config.warm_up_ticks)
         start = time.perf_counter()
@@ -99,6 +101,14 @@ def measure_tick(config: BenchConfig) -> TickBench:
         stages=times.stage_stats(),
         speed_x_real_time=config.ticks / CONTROL_HZ / wall_s,
     )
+
+
+def _policy(name: str) -> OnnxPolicy:
+    if name not in SIZED_POLICIES:
+        return load_policy(name)
+    with sized_policy(SIZED_POLICIES[name]) as policy:
+        # ONNX Runtime has read the files; they may go
+        return policy
 
 
 def _run(robot: MujocoSim, controller: TrackMotion, guard: GuardConfig, clock: Clock, ticks: int) -> StageTimes:

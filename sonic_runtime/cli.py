@@ -71,6 +71,8 @@ def _run(arguments: list[str]) -> int:
         f"{summary.tick.p50_ms:.3f} ms, p99 {summary.tick.p99_ms:.3f} ms; deadlines missed: {summary.deadline_misses}; "
         f"ticks with clamped targets: {summary.clamped_ticks}; {result.folder / 'summary.json'}"
     )
+    if result.policy["note"]:
+        say(f"policy: {result.policy['note']}")
     if result.stream is not None:
         say(f"stream: {result.stream.line()}")
     if summary.fault is None:

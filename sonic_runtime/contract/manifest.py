@@ -175,7 +175,8 @@ def manifest_of_metadata(metadata: Mapping[str, str], where: str) -> PolicyManif
         found = ", ".join(sorted(metadata)) or "no metadata at all"
         raise ContractError(
             f"{where}: expected the policy manifest under the metadata key {MANIFEST_KEY!r}, found {found}; "
-            "this ONNX file was not written by sonic-export"
+            "this ONNX file was not written by sonic-export. For a model that NVIDIA released, ask for it by name: "
+            "policy=sonic_release:FOLDER"
         )
     return parse_manifest(metadata[MANIFEST_KEY], where)
 

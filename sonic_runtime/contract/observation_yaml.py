@@ -62,6 +62,11 @@ def observation_yaml(encoder: PolicyManifest, decoder: PolicyManifest) -> str:
     return msgspec.yaml.encode(content).decode()
 
 
+def write_observation_yaml(path: Path, content: ObservationYaml) -> None:
+    """Write the file."""
+    path.write_bytes(msgspec.yaml.encode(content))
+
+
 def read_observation_yaml(path: Path) -> ObservationYaml:
     """Read the file.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, Literal
+
 import msgspec
 
 from sonic_runtime.contract.errors import ContractError
@@ -24,29 +27,38 @@ def manifest_problems(manifest: PolicyManifest) -> list[str]:
     """
     found_inputs, unknown = _expected_inputs(manifest)
     expected = msgspec.structs.replace(
-        manifest,
-        robot=g1.ROBOT_NAME,
-        joint_names_pol=g1.JOINT_NAMES_POL,
-        joint_names_hw=g1.JOINT_NAMES_HW,
-        default_joint_pos_pol=tuple(g1.to_policy_order(g1.DEFAULT_POS_HW).tolist()),
-        action_scale_pol=tuple(g1.to_policy_order(g1.ACTION_SCALE_HW).tolist()),
-        stiffness_pol=tuple(g1.to_policy_order(g1.STIFFNESS_HW).tolist()),
-        damping_pol=tuple(g1.to_policy_order(g1.DAMPING_HW).tolist()),
-        effort_limit_pol=tuple(g1.to_policy_order(g1.EFFORT_LIMIT_HW).tolist()),
-        control_hz=CONTROL_HZ,
-        physics_hz=PHYSICS_HZ,
-        quaternion_order="wxyz",
-        rot6d_order="rows",
-        history_order="oldest_first",
-        inputs=found_inputs,
-        token_dim=TOKEN_DIM,
-        action_dim=len(g1.JOINT_NAMES_POL),
-        heading="yaw" if any("_orientation_heading" in t.name for t in manifest.inputs) else "full",
+        manifest, inputs=found_inputs, heading=heading_of_terms(manifest.inputs), **robot_fields()
     )
     problems = unknown + differences(manifest, expected)
     if manifest.action_clip <= 0.0:
         problems.append(f"action_clip: expected a positive number, found {manifest.action_clip}")
     return [f"{manifest.part}: {problem}" for problem in problems]
+
+
+def robot_fields() -> dict[str, Any]:
+    """Return the manifest fields that the robot table and this runtime fix, whatever the policy."""
+    return {
+        "robot": g1.ROBOT_NAME,
+        "joint_names_pol": g1.JOINT_NAMES_POL,
+        "joint_names_hw": g1.JOINT_NAMES_HW,
+        "default_joint_pos_pol": tuple(g1.to_policy_order(g1.DEFAULT_POS_HW).tolist()),
+        "action_scale_pol": tuple(g1.to_policy_order(g1.ACTION_SCALE_HW).tolist()),
+        "stiffness_pol": tuple(g1.to_policy_order(g1.STIFFNESS_HW).tolist()),
+        "damping_pol": tuple(g1.to_policy_order(g1.DAMPING_HW).tolist()),
+        "effort_limit_pol": tuple(g1.to_policy_order(g1.EFFORT_LIMIT_HW).tolist()),
+        "control_hz": CONTROL_HZ,
+        "physics_hz": PHYSICS_HZ,
+        "quaternion_order": "wxyz",
+        "rot6d_order": "rows",
+        "history_order": "oldest_first",
+        "token_dim": TOKEN_DIM,
+        "action_dim": len(g1.JOINT_NAMES_POL),
+    }
+
+
+def heading_of_terms(terms: Iterable[TermSpec]) -> Literal["full", "yaw"]:
+    """Return which part of the robot's orientation the anchor terms take away, as their names say."""
+    return "yaw" if any("_orientation_heading" in t.name for t in terms) else "full"
 
 
 def pair_problems(encoder: PolicyManifest, decoder: PolicyManifest) -> list[str]:

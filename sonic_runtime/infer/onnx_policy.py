@@ -6,6 +6,7 @@ found when they are loaded; after that, a call takes two matrix-vector chains an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +16,16 @@ import onnxruntime
 
 from sonic_runtime.contract.errors import ContractError
 from sonic_runtime.contract.layout import DECODER_INPUT, DECODER_OUTPUT, ENCODER_INPUT, ENCODER_OUTPUT
-from sonic_runtime.contract.manifest import PolicyManifest, manifest_of_metadata
+from sonic_runtime.contract.manifest import MANIFEST_KEY, PolicyManifest, manifest_of_metadata
 from sonic_runtime.contract.observation_yaml import FILE_NAME, read_observation_yaml, yaml_differences
 from sonic_runtime.contract.onnx_file import open_session
 from sonic_runtime.infer.expectations import manifest_problems, pair_problems
-from sonic_runtime.infer.policy_folder import DECODER_FILE, ENCODER_FILE
+from sonic_runtime.infer.policy_folder import onnx_files
+from sonic_runtime.infer.released import ReleasedContract, released_manifests
+from sonic_runtime.observe.terms import MODE_TERMS, encoder_mode
 
 Vector = npt.NDArray[np.float32]
+_log = logging.getLogger(__name__)
 
 GOLDEN_TOLERANCE = 1e-4
 """Allowed difference from the golden output: float32 sums in another order move it by 1e-6, a wrong graph by more."""
@@ -32,34 +36,55 @@ class OnnxPolicy:
     """An encoder and a decoder that belong together and fit this runtime.
 
     Args:
-        folder: folder with encoder.onnx, decoder.onnx and observation_config.yaml.
+        folder: folder with the two ONNX files and observation_config.yaml.
+        contract: what to assume of files that carry no manifest, where the user asked for that; None reads manifests.
+
+    Attributes:
+        folder: the folder.
+        contract: as given.
+        encoder: manifest of the encoder: its own, or what is assumed.
+        decoder: the same of the decoder.
 
     Raises:
         ContractError: a file is missing or unreadable, or anything differs: the message lists every field.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, contract: ReleasedContract | None = None) -> None:
         self.folder = folder
-        self._encoder = open_session(folder / ENCODER_FILE)
-        self._decoder = open_session(folder / DECODER_FILE)
-        self.encoder = _manifest(self._encoder, folder / ENCODER_FILE)
-        self.decoder = _manifest(self._decoder, folder / DECODER_FILE)
+        self.contract = contract
+        files = onnx_files(folder)
+        self._encoder, self._decoder = open_session(files[0]), open_session(files[1])
         yaml_content = read_observation_yaml(folder / FILE_NAME)
-        _refuse(
-            folder,
-            pair_problems(self.encoder, self.decoder)
-            + manifest_problems(self.encoder)
-            + manifest_problems(self.decoder)
-            + _shape_problems(self._encoder, self.encoder, ENCODER_INPUT, ENCODER_OUTPUT)
-            + _shape_problems(self._decoder, self.decoder, DECODER_INPUT, DECODER_OUTPUT)
-            + yaml_differences(yaml_content, self.encoder, self.decoder),
-        )
-        _refuse(
-            folder,
-            _golden_problems(self.encode, self.encoder, ENCODER_FILE)
-            + _golden_problems(self.decode, self.decoder, DECODER_FILE),
-        )
+        if contract is None:
+            self.encoder, self.decoder = _manifest(self._encoder, files[0]), _manifest(self._decoder, files[1])
+            problems = pair_problems(self.encoder, self.decoder)
+            problems += manifest_problems(self.encoder) + manifest_problems(self.decoder)
+            problems += yaml_differences(yaml_content, self.encoder, self.decoder)
+        else:
+            _refuse_manifests((self._encoder, self._decoder), files, contract)
+            self.encoder, self.decoder, problems = released_manifests(yaml_content, contract)
+        problems += _shape_problems(self._encoder, self.encoder, ENCODER_INPUT, ENCODER_OUTPUT)
+        problems += _shape_problems(self._decoder, self.decoder, DECODER_INPUT, DECODER_OUTPUT)
+        _refuse(folder, problems)
+        if contract is None:
+            problems = _golden_problems(self.encode, self.encoder, files[0].name)
+            problems += _golden_problems(self.decode, self.decoder, files[1].name)
+        else:
+            problems = self._trial_problems()
+            _log.warning("%s: %s", folder, contract.note)
+        _refuse(folder, problems)
         self._warm_up()
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What the policy is and what is taken on trust, for the summary of a run."""
+        return {
+            "folder": str(self.folder),
+            "contract": "manifest" if self.contract is None else self.contract.name,
+            "note": "" if self.contract is None else self.contract.note,
+            "training_revision": self.decoder.training_revision,
+            "history_fill": self.decoder.history_fill,
+        }
 
     def encode(self, vector: Vector) -> Vector:
         """Return the motion token (64,) f32 of an encoder input (1, encoder.input_dim) f32."""
@@ -68,6 +93,24 @@ class OnnxPolicy:
     def decode(self, vector: Vector) -> Vector:
         """Return the raw action (29,) f32, policy order, of a decoder input (1, decoder.input_dim) f32."""
         return np.asarray(self._decoder.run([DECODER_OUTPUT], {DECODER_INPUT: vector})[0])[0]
+
+    def _trial_problems(self) -> list[str]:
+        """Run every encoder and the decoder once on zeros; the outputs of a sound file are finite."""
+        problems = []
+        for encoder in self.encoder.encoders:
+            parts = [
+                encoder_mode(encoder.mode_id, t.dim) if t.name in MODE_TERMS else np.zeros(t.dim)
+                for t in self.encoder.inputs
+            ]
+            try:
+                token = self.encode(np.concatenate(parts, dtype=np.float32)[None])
+                action = self.decode(np.resize(token, (1, self.decoder.input_dim)))
+            except Exception as error:  # noqa: BLE001  ONNX Runtime's errors share no base class
+                problems.append(f"encoder {encoder.name!r}: the graph fails on zeros ({str(error).splitlines()[0]})")
+                continue
+            if not (np.isfinite(token).all() and np.isfinite(action).all()):
+                problems.append(f"encoder {encoder.name!r}: expected finite tokens and actions, found NaN or infinity")
+        return problems
 
     def _warm_up(self) -> None:
         # the first runs allocate the arenas of ONNX Runtime
@@ -78,6 +121,17 @@ class OnnxPolicy:
 
 def _manifest(session: onnxruntime.InferenceSession, path: Path) -> PolicyManifest:
     return manifest_of_metadata(session.get_modelmeta().custom_metadata_map, str(path))
+
+
+def _refuse_manifests(
+    sessions: tuple[onnxruntime.InferenceSession, ...], files: tuple[Path, ...], contract: ReleasedContract
+) -> None:
+    for session, file in zip(sessions, files, strict=True):
+        if MANIFEST_KEY in session.get_modelmeta().custom_metadata_map:
+            raise ContractError(
+                f"{file}: policy={contract.name}:FOLDER is for files without a manifest, and this one carries one; "
+                "say policy=FOLDER"
+            )
 
 
 def _shape_problems(

@@ -10,6 +10,9 @@ from sonic_runtime.contract.observation_yaml import FILE_NAME
 
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
+RELEASED_ENCODER_FILE = "model_encoder.onnx"
+RELEASED_DECODER_FILE = "model_decoder.onnx"
+"""The names in the folders that NVIDIA released."""
 
 
 def find_policy(name: str) -> Path:
@@ -30,10 +33,17 @@ def find_policy(name: str) -> Path:
             f"policy={name}: expected the name of a packaged policy ({known}) or a folder with {ENCODER_FILE}, "
             f"{DECODER_FILE} and {FILE_NAME}; there is no folder {folder}"
         )
-    missing = [f for f in (ENCODER_FILE, DECODER_FILE, FILE_NAME) if not (folder / f).is_file()]
+    missing = [f.name for f in (*onnx_files(folder), folder / FILE_NAME) if not f.is_file()]
     if missing:
         raise ConfigError(f"policy={name}: expected {', '.join(missing)} in {folder}; write them with sonic-export")
     return folder
+
+
+def onnx_files(folder: Path) -> tuple[Path, Path]:
+    """Return encoder and decoder in a folder: under our names, or under the released ones where those are there."""
+    released = folder / RELEASED_ENCODER_FILE, folder / RELEASED_DECODER_FILE
+    ours = folder / ENCODER_FILE, folder / DECODER_FILE
+    return released if released[0].is_file() and not ours[0].is_file() else ours
 
 
 def _packaged_policies() -> dict[str, Path]:

@@ -108,4 +108,4 @@ _FELT: dict[str, HistoryTerm] = {
     "gravity_dir": HistoryTerm(3, felt.gravity_dir, padding=felt.GRAVITY_PADDING),
 }
 HISTORY_TERMS: dict[str, HistoryTerm] = _FELT | {f"his_{name}": term for name, term in _FELT.items()}
-"""Terms of the robot, for the decoder input, each under two names: `gravity_dir` and `his_gravity_dir_10frame_step1`."""
+"""Terms of the robot, for the decoder input, each under two names: alone, or `his_` with frames and step behind it."""
