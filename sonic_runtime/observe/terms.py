@@ -25,7 +25,7 @@ TOKEN_TERMS: dict[str, int] = {TOKEN_TERM: 64}
 
 
 def encoder_mode(mode_id: int, size: int) -> Array:
-    """Return what selects an encoder.
+    """What selects an encoder.
 
     Formula: mode_id, 0, 0 (, 0): the id itself and not a one-hot code
     Shape: (3,) as encoder_mode, (4,) as encoder_mode_4
@@ -39,7 +39,7 @@ def encoder_mode(mode_id: int, size: int) -> Array:
 
 
 def token_state(token: Array) -> Array:
-    """Return what the encoder made of its input in this tick.
+    """What the encoder made of its input in this tick.
 
     Formula: encoder output; multiples of 1/16 in [-1, 0.9375]
     Shape: (64,)
