@@ -160,10 +160,7 @@ def clip_from_qpos(
     root_pos = rs.resample(np.asarray(root_pos_w, dtype=np.float64), index, fraction)
     joint_pos = rs.resample(np.asarray(joint_pos_hw, dtype=np.float64), index, fraction)
     body_pos, body_quat = forward_kinematics(root_pos, root_quat, joint_pos)
-    if smpl is None:
-        smpl_joints = smpl_joints_of_robot(body_pos, body_quat)
-    else:
-        smpl_joints = rs.resample(np.asarray(smpl, dtype=np.float64), index, fraction)
+    measured = None if smpl is None else rs.resample(np.asarray(smpl, dtype=np.float64), index, fraction)
     return Clip(
         name=name,
         fps=rs.CONTROL_HZ,
@@ -173,7 +170,7 @@ def clip_from_qpos(
         body_quat_wxyz=body_quat,
         body_lin_vel_w=rs.velocity(body_pos, rs.CONTROL_HZ),
         body_ang_vel_w=rs.angular_velocity(body_quat, rs.CONTROL_HZ),
-        smpl_joints_b=smpl_joints,
+        smpl_joints_b=smpl_joints_of_robot(body_pos, body_quat) if measured is None else measured,
         smpl_root_quat_wxyz=body_quat[:, 0].copy(),
         smpl_measured=smpl is not None,
         source=source,

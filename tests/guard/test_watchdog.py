@@ -80,6 +80,7 @@ def test_stamps_of_another_clock_are_no_fresh_data():
     assert code(make_state(stamp_ns=5 * MS), make_goal(stamp_ns=wall_clock_ns), 5 * MS) == "clock"
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered")
 def test_huge_numbers_are_judged_as_numbers():
     # finite, though their sum is not
     state = make_state(joint_vel_hw=np.full(29, 1e308))
