@@ -16,6 +16,8 @@ help:
 $(VENV)/ok: pyproject.toml
 	@sh .ci/make_venv.sh $(PYTHON) $(VENV) 3.11
 	$(VENV)/bin/python -m pip install $(PIP_QUIET) -e .
+	@# Sixty megabytes that no command here opens: test suites of scipy and others, MuJoCo's experimental studio.
+	@find $(VENV)/lib -type d \( -name tests -o -path '*/mujoco/experimental' \) -prune -exec rm -rf {} +
 	@touch $@
 
 $(VENV_TEST)/ok: pyproject.toml

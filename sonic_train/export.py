@@ -35,8 +35,10 @@ from sonic_train.networks.deploy_graphs import (
     ENCODER_INPUT_DIM,
     DecoderGraph,
     EncoderGraph,
+    OneEncoderGraph,
     encoder_input,
 )
+from sonic_train.networks.mode_switch import switch_by_mode
 from sonic_train.networks.normalizer import RunningNormalizer
 from sonic_train.networks.quantizer import LEVELS, bound_latents
 from sonic_train.networks.token_inputs import ENCODER_NAMES
@@ -127,7 +129,13 @@ def _export_encoder(
     model: ActorCritic, tokenizer: Tensor, path: Path, shared: dict[str, Any]
 ) -> tuple[PolicyManifest, float]:
     graph = EncoderGraph(model).eval()
-    _write_graph(graph, ENCODER_INPUT_DIM, layout.ENCODER_INPUT, layout.ENCODER_OUTPUT, path)
+    branches = [path.with_name(f".{name}.onnx") for name in ENCODER_NAMES]
+    for name, branch in zip(ENCODER_NAMES, branches, strict=True):
+        one = OneEncoderGraph(graph, name).eval()
+        _write_graph(one, ENCODER_INPUT_DIM, layout.ENCODER_INPUT, layout.ENCODER_OUTPUT, branch)
+    switch_by_mode(branches, path)
+    for branch in branches:
+        branch.unlink()
     inputs = torch.cat([encoder_input(tokenizer, mode) for mode in range(len(ENCODER_NAMES))])
     expected = _run_torch(graph, inputs)
     margin = torch.cat([_tie_distance(graph.latent(row[None])) for row in inputs]).numpy()

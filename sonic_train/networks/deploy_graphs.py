@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sonic_train.networks.actor_critic import ActorCritic
 from sonic_train.networks.quantizer import TOKEN_DIM, quantize_exactly
-from sonic_train.networks.token_inputs import ENCODER_NAMES
+from sonic_train.networks.token_inputs import ENCODER_NAMES, encoder_inputs
 
 MODE_DIM = 4
 """Mode number and three unused values, where the trainer's tokenizer observation has its three encoder bits."""
@@ -54,6 +54,27 @@ class EncoderGraph(nn.Module):
     def forward(self, obs_dict: Tensor) -> Tensor:
         """Map (1, 1762) f32 to the token (1, 64) f32."""
         return quantize_exactly(self.latent(obs_dict))
+
+
+class OneEncoderGraph(nn.Module):
+    """The same input to the token of one encoder, whatever the mode says.
+
+    Args:
+        graph: the graph of all encoders.
+        name: encoder that runs.
+    """
+
+    def __init__(self, graph: EncoderGraph, name: str) -> None:
+        super().__init__()
+        self.encoder = graph.module.encoders[name]
+        self.normalizer = graph.normalizer
+        self.name = name
+
+    def forward(self, obs_dict: Tensor) -> Tensor:
+        """Map (1, 1762) f32 to the token (1, 64) f32."""
+        bits = torch.zeros_like(obs_dict[:, : MODE_DIM - 1])
+        tokenizer = torch.cat([bits, obs_dict[:, MODE_DIM:]], dim=-1)
+        return quantize_exactly(self.encoder(encoder_inputs(self.normalizer(tokenizer))[self.name]))
 
 
 class DecoderGraph(nn.Module):
