@@ -18,6 +18,7 @@ import zmq
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.messages import Array, Goal, TickReport
 from sonic_runtime.contract.rotations import quat_multiply, quat_rotate
+from sonic_runtime.motions.vr_points import VR_POS_STANDING_B, VR_QUAT_STANDING_B_WXYZ
 from sonic_runtime.robots import g1
 
 TOPIC = b"g1_debug"
@@ -32,15 +33,6 @@ _TEMPERATURES = [0.0] * 58
 _WAIST = [
     (g1.JOINT_NAMES_HW.index(f"waist_{name}_joint"), axis) for name, axis in (("yaw", 2), ("roll", 0), ("pitch", 1))
 ]
-# SONIC's constants for a motion without three points: left wrist, right wrist, head
-_DEFAULT_THREE_POS_B = np.array([[0.0903, 0.1615, -0.2411], [0.1280, -0.1522, -0.2461], [0.0241, -0.0081, 0.4028]])
-_DEFAULT_THREE_QUAT_B = np.array(
-    [
-        [0.7295, 0.3145, 0.5533, -0.2506],
-        [0.7320, -0.2639, 0.5395, 0.3217],
-        [0.9991, 0.0110, 0.0402, -0.0002],
-    ]
-)
 
 
 class DebugOutput:
@@ -127,7 +119,7 @@ def debug_map(report: TickReport, goal: Goal) -> dict[str, Any]:
     base_trans_target = np.zeros(3)
     if reference.root_pos_w is not None:
         base_trans_target = quat_rotate(goal.heading_quat_wxyz, reference.root_pos_w[cursor])
-    three_pos_b, three_quat_b = _DEFAULT_THREE_POS_B, _DEFAULT_THREE_QUAT_B
+    three_pos_b, three_quat_b = VR_POS_STANDING_B, VR_QUAT_STANDING_B_WXYZ
     if reference.vr_pos_b is not None and reference.vr_quat_b_wxyz is not None:
         three_pos_b, three_quat_b = reference.vr_pos_b[cursor], reference.vr_quat_b_wxyz[cursor]
     token = report.decision.token

@@ -12,6 +12,13 @@ from sonic_runtime.robots import g1
 
 Array = npt.NDArray[np.floating]
 
+VR_POS_STANDING_B = np.array([[0.0903, 0.1615, -0.2411], [0.1280, -0.1522, -0.2461], [0.0241, -0.0081, 0.4028]])
+"""(3, 3) [m] left wrist, right wrist and torso points where nobody steers them; the published runtime's constants."""
+VR_QUAT_STANDING_B_WXYZ = np.array(
+    [[0.7295, 0.3145, 0.5533, -0.2506], [0.7320, -0.2639, 0.5395, 0.3217], [0.9991, 0.0110, 0.0402, -0.0002]]
+)
+"""(3, 4) their orientations, from the same place."""
+
 
 def vr_points(body_pos_w: Array, body_quat_wxyz: Array) -> tuple[Array, Array]:
     """Return left wrist, right wrist and torso point in the root frame of the same frame.

@@ -9,15 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from sonic_runtime.contract.messages import Array, Goal, RobotState
+from sonic_runtime.motions.vr_points import VR_POS_STANDING_B, VR_QUAT_STANDING_B_WXYZ
 from sonic_runtime.observe.reference_terms import Frames, heading_of_reference, heading_of_robot, required
 from sonic_runtime.observe.relative_rotation import relative_rot6d
 
-VR_POS_STANDING_B = np.array([[0.0903, 0.1615, -0.2411], [0.1280, -0.1522, -0.2461], [0.0241, -0.0081, 0.4028]])
-"""(3, 3) [m] left wrist, right wrist and torso points where nobody steers them; the published runtime's constants."""
-VR_QUAT_STANDING_B_WXYZ = np.array(
-    [[0.7295, 0.3145, 0.5533, -0.2506], [0.7320, -0.2639, 0.5395, 0.3217], [0.9991, 0.0110, 0.0402, -0.0002]]
-)
-"""(3, 4) their orientations, from the same place."""
 VR_COMPLIANCE_DEFAULT = np.array([0.5, 0.5, 0.0])
 """(3,) [1] left wrist, right wrist, torso where the operator says nothing; the published runtime's default."""
 
