@@ -218,11 +218,15 @@ class Goals(NamedTuple):
     counters: StreamCounters | None = None
 
 
+def open_stream(endpoint: str, controller: TrackMotion, clock: Clock) -> PoseStream:
+    """Connect to the pose topic at an address, with the look-ahead of the g1 encoder, which reads pose version 1."""
+    return PoseStream(endpoint, window_frames=controller.look_ahead_frames("g1"), now_ns=clock.now_ns)
+
+
 def _stream(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> Goals:
     if isinstance(clock, LockstepClock):
         raise ConfigError("clock=lockstep: expected real_time for goals.source=stream; a sender keeps to real time")
-    window = controller.look_ahead_frames("g1")
-    stream = PoseStream(config.endpoint, window_frames=window, now_ns=clock.now_ns)
+    stream = open_stream(config.endpoint, controller, clock)
     return Goals(StandFirst(stream), stream.counters)
 
 

@@ -18,7 +18,7 @@ import msgspec
 import zmq
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import build_parts, load_policy
+from sonic_runtime.app import build_parts, load_policy, open_stream
 from sonic_runtime.child import Child
 from sonic_runtime.clock import RealTimeClock
 from sonic_runtime.command_line import help_text, say, stop_on_signal, wants_help
@@ -37,7 +37,7 @@ from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.view import require_viser, start_view
 from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
-from teleop.pose_stream import PoseStream, StreamCounters
+from teleop.pose_stream import StreamCounters
 from teleop.standing import StandFirst
 from teleop.stream_command import single_clip
 from teleop.stream_track import StreamTrack, build_track
@@ -121,8 +121,7 @@ def run_demo(config: DemoConfig, policy: OnnxPolicy, motion_file: Path, stop: Ca
             say(f"live view: {page}")
         clock = RealTimeClock()
         controller = TrackMotion(policy)
-        window = controller.look_ahead_frames("g1")
-        stream = PoseStream(stream_endpoint, window_frames=window, now_ns=clock.now_ns)
+        stream = open_stream(stream_endpoint, controller, clock)
         open_parts.callback(stream.close)
         robot = MujocoSim(clock.now_ns)
         parts = build_parts(

@@ -121,10 +121,12 @@ def evaluate(
     Raises:
         SonicError: the policy cannot be used; before any clip is run.
     """
-    evaluator = Evaluator(policy, guard)
     if workers == 1:
+        evaluator = Evaluator(policy, guard)
         yield from (evaluator.run(clip, encoder) for clip in clips)
         return
+    # a worker that cannot start would only say that the pool is broken
+    load_policy(policy)
     with (
         _one_thread_each(),
         ProcessPoolExecutor(

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.motions.clip import Clip
-from sonic_runtime.motions.sources import LIBRARY, find_clips
+from sonic_runtime.motions.sources import find_clips
 from sonic_train.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, save_weights_only
 from sonic_train.config import TrainConfig
 from sonic_train.env.simulation import TrackingSimulation
@@ -128,7 +128,7 @@ def load_clips(motions: tuple[str, ...], clips_per_kind: int | None = None) -> l
         ConfigError: procedural motions are asked for and their inverse kinematics is not installed.
     """
     try:
-        return [clip for source in motions for clip in _clips_of(source, clips_per_kind)]
+        return [clip for source in motions for clip in find_clips(source, clips_per_kind=clips_per_kind)]
     except ModuleNotFoundError as error:
         if error.name != "mink":
             raise
@@ -136,15 +136,6 @@ def load_clips(motions: tuple[str, ...], clips_per_kind: int | None = None) -> l
             f"motions={','.join(motions)}: procedural motions need the package mink, which is not installed: "
             "pip install mink; or give files and folders alone"
         ) from error
-
-
-def _clips_of(source: str, clips_per_kind: int | None) -> list[Clip]:
-    if source != LIBRARY:
-        return find_clips(source)
-    # Here, so that training on files alone needs no inverse kinematics.
-    from sonic_runtime.motions.procedural import library as procedural_library
-
-    return procedural_library(clips_per_kind=clips_per_kind)
 
 
 def revision() -> str:

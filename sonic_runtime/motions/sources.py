@@ -13,7 +13,12 @@ LIBRARY = "procedural"
 DEMO_WALK = "walk"
 
 
-def find_clips(source: str, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> list[Clip]:
+def find_clips(
+    source: str,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    clips_per_kind: int | None = None,
+) -> list[Clip]:
     """Return the clips that a word or a path stands for.
 
     Args:
@@ -21,6 +26,7 @@ def find_clips(source: str, workers: int = 1, progress: Callable[[int, int], Non
             motion such as "squat", or a motion file or folder.
         workers: processes for the built-in library.
         progress: called with the number of clips made and their total, for the built-in library.
+        clips_per_kind: size of the built-in library, None for the whole.
 
     Raises:
         MotionError: if there is neither such a name nor such a file, or a file cannot be read.
@@ -31,7 +37,7 @@ def find_clips(source: str, workers: int = 1, progress: Callable[[int, int], Non
     from sonic_runtime.motions.procedural import KINDS, demo_walk, generate, library
 
     if source == LIBRARY:
-        return library(workers=workers, progress=progress)
+        return library(clips_per_kind=clips_per_kind, workers=workers, progress=progress)
     if source == DEMO_WALK:
         return [demo_walk()]
     if source in KINDS:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import isaaclab.sim as sim_utils
+import numpy as np
+import numpy.typing as npt
 import torch
 import warp as wp
 from isaaclab.actuators import ImplicitActuatorCfg
@@ -31,6 +33,7 @@ from torch import Tensor
 from sonic_runtime.contract.errors import RobotError
 from sonic_runtime.robots import g1
 from sonic_train.env.config import EventConfig, SimulationConfig
+from sonic_train.env.draws import uniform
 from sonic_train.env.rotations import quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
 from sonic_train.env.state import RobotTensors
 from sonic_train.robot_usd import g1_usd_path
@@ -161,13 +164,13 @@ class TrackingSimulation:
             root_velocity=velocity.contiguous(), env_mask=wp.from_torch(mask.contiguous())
         )
 
-    def randomize(self, events: EventConfig, generator: torch.Generator | None = None) -> None:
+    def randomize(self, events: EventConfig) -> None:
         """Draw friction, masses and centres of mass, once for the whole run."""
-        self._randomize_friction(events, generator)
+        self._randomize_friction(events)
         n, names = self.num_envs, list(self._robot.body_names)
         masses, inertias = self._robot.data.body_mass.torch.clone(), self._robot.data.body_inertia.torch.clone()
         for name in events.mass_bodies:
-            scale = _uniform((n, 1), *events.mass_scale, self.device, generator)
+            scale = uniform((n, 1), *events.mass_scale, self.device)
             # A heavier body of the same shape: its inertia grows with its mass.
             masses[:, [names.index(name)]] *= scale
             inertias[:, names.index(name)] *= scale
@@ -175,16 +178,16 @@ class TrackingSimulation:
         self._robot.set_inertias_mask(inertias=inertias)
         coms = self._robot.data.body_com_pos_b.torch.clone()
         half = torch.tensor(events.torso_com_m, device=self.device)
-        coms[:, names.index("torso_link")] += half * _uniform((n, 3), -1.0, 1.0, self.device, generator)
+        coms[:, names.index("torso_link")] += half * uniform((n, 3), -1.0, 1.0, self.device)
         self._robot.set_coms_mask(coms=coms.contiguous())
 
-    def _randomize_friction(self, events: EventConfig, generator: torch.Generator | None) -> None:
+    def _randomize_friction(self, events: EventConfig) -> None:
         # One value per robot. Isaac Lab's own term draws per shape, which would give every point of a foot another.
         model = NewtonManager.get_model()
         view = self._robot.root_view
         friction = wp.to_torch(view.get_attribute("shape_material_mu", model)[:, 0])
         feet = [s for n in ("left_ankle_roll_link", "right_ankle_roll_link") for s in self._shapes_of(n)]
-        value = _uniform((self.num_envs, 1), *events.friction, self.device, generator)
+        value = uniform((self.num_envs, 1), *events.friction, self.device)
         friction[:, torch.tensor(feet, device=friction.device)] = value
         NewtonManager.add_model_change(ModelFlags.SHAPE_PROPERTIES)
 
@@ -207,10 +210,6 @@ class TrackingSimulation:
 def _solver() -> Any:
     """Return Newton's MuJoCo-Warp solver; Isaac Lab offers no public way to its overflow flags."""
     return NewtonManager._solver
-
-
-def _uniform(shape: tuple[int, ...], low: float, high: float, device: str, generator: torch.Generator | None) -> Tensor:
-    return low + (high - low) * torch.rand(shape, device=device, generator=generator)
 
 
 def _simulation_cfg(device: str, config: SimulationConfig) -> SimulationCfg:
@@ -239,7 +238,7 @@ def _scene_cfg(num_envs: int) -> InteractiveSceneCfg:
         spawn=sim_utils.UsdFileCfg(usd_path=str(usd_path), activate_contact_sensors=True),
         init_state=ArticulationCfg.InitialStateCfg(
             pos=(0.0, 0.0, g1.STANDING_PELVIS_HEIGHT_M),
-            joint_pos=dict(zip(g1.JOINT_NAMES_HW, g1.DEFAULT_POS_HW.tolist(), strict=True)),
+            joint_pos=_by_joint(g1.DEFAULT_POS_HW),
         ),
         actuators={"motors": _actuators()},
     )
@@ -260,17 +259,18 @@ def _scene_cfg(num_envs: int) -> InteractiveSceneCfg:
     return SceneCfg(num_envs=num_envs, env_spacing=0.0)
 
 
-def _actuators() -> ImplicitActuatorCfg:
-    def by_joint(values: object) -> dict[str, float]:
-        return dict(zip(g1.JOINT_NAMES_HW, [float(v) for v in values], strict=True))  # type: ignore[attr-defined]
+def _by_joint(values_hw: npt.NDArray[np.floating]) -> dict[str, float]:
+    return dict(zip(g1.JOINT_NAMES_HW, values_hw.tolist(), strict=True))
 
+
+def _actuators() -> ImplicitActuatorCfg:
     return ImplicitActuatorCfg(
         joint_names_expr=list(g1.JOINT_NAMES_HW),
-        stiffness=by_joint(g1.STIFFNESS_HW),
-        damping=by_joint(g1.DAMPING_HW),
-        armature=by_joint(g1.ARMATURE_HW),
-        joint_effort_limit=by_joint(g1.EFFORT_LIMIT_HW),
-        joint_velocity_limit=by_joint(g1.VELOCITY_LIMIT_HW),
+        stiffness=_by_joint(g1.STIFFNESS_HW),
+        damping=_by_joint(g1.DAMPING_HW),
+        armature=_by_joint(g1.ARMATURE_HW),
+        joint_effort_limit=_by_joint(g1.EFFORT_LIMIT_HW),
+        joint_velocity_limit=_by_joint(g1.VELOCITY_LIMIT_HW),
     )
 
 

@@ -17,6 +17,7 @@ from sonic_runtime.robots import g1
 from sonic_train.env import observations as obs
 from sonic_train.env import rewards, terminations
 from sonic_train.env.config import TaskConfig
+from sonic_train.env.draws import signed, uniform
 from sonic_train.env.rotations import quat_from_rpy, quat_multiply
 from sonic_train.env.sampler import AdaptiveSampler
 from sonic_train.env.simulation import TrackingSimulation
@@ -81,7 +82,7 @@ class TrackingEnv:
         self._limits = rewards.soft_limits(device)
         simulation.randomize(config.events)
         default = torch.tensor(g1.DEFAULT_POS_HW, dtype=torch.float32, device=device)
-        self._joint_offset_hw = default + config.events.joint_offset_rad * _signed(n, 29, device=device)
+        self._joint_offset_hw = default + config.events.joint_offset_rad * signed(n, 29, device=device)
         self._histories = obs.ObservationHistories(n, device)
         self._frame = torch.zeros(n, dtype=torch.long, device=device)
         self._steps = torch.zeros(n, dtype=torch.long, device=device)
@@ -184,15 +185,14 @@ class TrackingEnv:
         self._frame = torch.where(mask, self.sampler.draw(n), self._frame)
         self._steps = torch.where(mask, 0, self._steps)
         self._bits = torch.where(mask[:, None], _draw_encoders(n, config, device), self._bits)
-        low, high = config.events.push_interval_s
-        self._push_in_s = torch.where(mask, low + (high - low) * torch.rand(n, device=device), self._push_in_s)
+        self._push_in_s = torch.where(mask, self._draw_push_interval(), self._push_in_s)
         reference, noise = self._library.at(self._frame), config.reset
         self._reference_height_m = torch.where(mask, reference.body_pos_w[:, 0, 2], self._reference_height_m)
-        position = reference.body_pos_w[:, 0] + _signed(n, 3, scale=noise.pos_m, device=device)
-        turn = quat_from_rpy(_signed(n, 3, scale=noise.rpy_rad, device=device))
+        position = reference.body_pos_w[:, 0] + signed(n, 3, scale=noise.pos_m, device=device)
+        turn = quat_from_rpy(signed(n, 3, scale=noise.rpy_rad, device=device))
         velocity = torch.cat([reference.body_lin_vel_w[:, 0], reference.body_ang_vel_w[:, 0]], dim=-1)
-        velocity = velocity + _signed(n, 6, scale=(*noise.lin_vel, *noise.ang_vel), device=device)
-        joints = reference.joint_pos_hw + noise.joint_pos_rad * _signed(n, 29, device=device)
+        velocity = velocity + signed(n, 6, scale=(*noise.lin_vel, *noise.ang_vel), device=device)
+        joints = reference.joint_pos_hw + noise.joint_pos_rad * signed(n, 29, device=device)
         joints = torch.maximum(torch.minimum(joints, self._limits[1]), self._limits[0])
         self._simulation.write_state(
             mask,
@@ -211,11 +211,12 @@ class TrackingEnv:
             return
         self._push_in_s = self._push_in_s - self.step_s
         due = allowed & (self._push_in_s <= 0.0)
-        low, high = events.push_interval_s
-        again = low + (high - low) * torch.rand(self.num_envs, device=self.device)
-        self._push_in_s = torch.where(due, again, self._push_in_s)
+        self._push_in_s = torch.where(due, self._draw_push_interval(), self._push_in_s)
         scale = (*events.push_lin_vel, *events.push_ang_vel)
-        self._simulation.add_root_velocity(due, _signed(self.num_envs, 6, scale=scale, device=self.device))
+        self._simulation.add_root_velocity(due, signed(self.num_envs, 6, scale=scale, device=self.device))
+
+    def _draw_push_interval(self) -> Tensor:
+        return uniform((self.num_envs,), *self._config.events.push_interval_s, self.device)
 
     def _observe(self, state: RobotTensors, reference: ReferenceTensors, restart: Tensor) -> Observations:
         sample = self._terms.proprioception(state, self._joint_offset_hw, self._action, self._pol)
@@ -243,22 +244,6 @@ class TrackingEnv:
         log["track/root_xy_error_m"] = (state.body_pos_w[:, 0] - reference.body_pos_w[:, 0])[:, :2].norm(dim=-1).mean()
         log["physics/overflow"] = self._simulation.overflow()
         return log
-
-
-def _signed(*shape: int, scale: tuple[float, ...] | None = None, device: str) -> Tensor:
-    """Return uniform draws in [-1, 1), times a scale per column."""
-    draws = 2.0 * torch.rand(shape, device=device) - 1.0
-    return draws if scale is None else draws * _constant(scale, device)
-
-
-_CONSTANTS: dict[tuple[tuple[float, ...], str], Tensor] = {}
-
-
-def _constant(values: tuple[float, ...], device: str) -> Tensor:
-    key = (values, device)
-    if key not in _CONSTANTS:
-        _CONSTANTS[key] = torch.tensor(values, device=device)
-    return _CONSTANTS[key]
 
 
 def _draw_encoders(count: int, config: TaskConfig, device: str) -> Tensor:

@@ -28,6 +28,12 @@ def encoder_input(tokenizer: Tensor, mode: int) -> Tensor:
     return torch.cat([head, tokenizer[:, MODE_DIM - 1 :]], dim=-1)
 
 
+def tokenizer_of(obs_dict: Tensor) -> Tensor:
+    """Return the tokenizer observation (B, 1761), its bits zero, of an encoder input (B, 1762)."""
+    bits = torch.zeros_like(obs_dict[:, : MODE_DIM - 1])
+    return torch.cat([bits, obs_dict[:, MODE_DIM:]], dim=-1)
+
+
 class EncoderGraph(nn.Module):
     """[mode 1 | unused 3 | reference terms 1758] to the token of the encoder that the mode selects.
 
@@ -45,9 +51,7 @@ class EncoderGraph(nn.Module):
 
     def latent(self, obs_dict: Tensor) -> Tensor:
         """Return the selected latent (1, 64) before quantisation for an input (1, 1762)."""
-        bits = torch.zeros_like(obs_dict[:, : MODE_DIM - 1])
-        tokenizer = torch.cat([bits, obs_dict[:, MODE_DIM:]], dim=-1)
-        latents = self.module.encode(self.normalizer(tokenizer))
+        latents = self.module.encode(self.normalizer(tokenizer_of(obs_dict)))
         chosen = (self.modes == obs_dict[:, :1]).float()
         return (torch.cat([latents[name] for name in ENCODER_NAMES], dim=0) * chosen).sum(dim=0, keepdim=True)
 
@@ -72,9 +76,7 @@ class OneEncoderGraph(nn.Module):
 
     def forward(self, obs_dict: Tensor) -> Tensor:
         """Map (1, 1762) f32 to the token (1, 64) f32."""
-        bits = torch.zeros_like(obs_dict[:, : MODE_DIM - 1])
-        tokenizer = torch.cat([bits, obs_dict[:, MODE_DIM:]], dim=-1)
-        return quantize_exactly(self.encoder(encoder_inputs(self.normalizer(tokenizer))[self.name]))
+        return quantize_exactly(self.encoder(encoder_inputs(self.normalizer(tokenizer_of(obs_dict)))[self.name]))
 
 
 class DecoderGraph(nn.Module):
