@@ -25,6 +25,11 @@ class Damping:
             torque_ff_hw=zeros,
         )
 
+    @property
+    def memory(self) -> object:
+        """Itself: it remembers nothing."""
+        return self
+
     def reset(self) -> None:
         """Nothing to forget."""
 

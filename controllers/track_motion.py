@@ -26,6 +26,11 @@ class TrackMotion:
         self._zeros = np.zeros(len(g1.JOINT_NAMES_HW))
         self._last_action_pol = np.zeros(len(g1.JOINT_NAMES_POL), dtype=np.float32)
 
+    @property
+    def memory(self) -> object:
+        """Itself: the histories and the last action. Controllers made from it share them."""
+        return self
+
     def reset(self) -> None:
         """Forget the histories and the last action."""
         self._decoder_input.reset()

@@ -5,21 +5,22 @@ The dictionaries below are the whole registry: a new robot, source or clock is o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from controllers.damping import Damping
 from controllers.ramp_to_pose import RampToPose
+from controllers.switch import ControllerSwitch
 from controllers.track_motion import TrackMotion
 from sonic_runtime.clock import LockstepClock, RealTimeClock
 from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
-from sonic_runtime.contract.ports import Clock, Controller, GoalSource, ReportSink, RobotPort
+from sonic_runtime.contract.ports import Clock, Controller, GoalSource, OperatorInput, ReportSink, RobotPort
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.guard.modes import Guard
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
@@ -32,6 +33,7 @@ from sonic_runtime.tick import TickParts
 from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
 from teleop.motion_file import MotionFile
+from teleop.operator_inputs import NoOperator
 from teleop.pose_stream import PoseStream, StreamCounters
 from teleop.standing import StandFirst, Standing
 
@@ -99,7 +101,11 @@ def build_parts(
     controller: Controller,
     guard: GuardConfig,
     clock: Clock,
+    operator: OperatorInput | None = None,
+    begins: Literal["waiting", "stand"] = "stand",
     ramp_s: float = 0.0,
+    blend_s: float = 0.0,
+    others: Mapping[str, Controller] | None = None,
 ) -> TickParts:
     """Put one run together.
 
@@ -109,15 +115,21 @@ def build_parts(
         controller: in charge while there is a goal.
         guard: limits.
         clock: time of the loop; the same one that robot and goals stamp with.
-        ramp_s: time of the ramp to the default pose at the start [s].
+        operator: what is asked for; None where nobody is there.
+        begins: as in `Guard`.
+        ramp_s: time of the ramp to the default pose [s].
+        blend_s: time of the blend from one controller to the next [s].
+        others: further controllers by name: stand, token, imported policies.
     """
     ramp = RampToPose(g1.DEFAULT_POS_HW, g1.STIFFNESS_HW, g1.DAMPING_HW, ramp_s)
     damping = Damping(len(g1.JOINT_NAMES_HW), guard.damping_nm_s_per_rad)
+    controllers = {"damping": damping, "ramp": ramp, "stand": controller, "track": controller, **(others or {})}
     return TickParts(
         robot=robot,
+        operator=NoOperator() if operator is None else operator,
         goals=goals,
-        controllers={"ramp": ramp, "ready": ramp, "active": controller, "damping": damping},
-        guard=Guard(guard, ramp_s),
+        controllers=ControllerSwitch(controllers, blend_s),
+        guard=Guard(guard, ramp_s, begins),
         clock=clock,
         damping_target=damping.target,
     )

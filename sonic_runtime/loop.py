@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sonic_runtime.contract.errors import RobotError, SonicError
+from sonic_runtime.contract.errors import RecordingError, RobotError, SonicError
 from sonic_runtime.contract.messages import Fault, TickReport
 from sonic_runtime.contract.ports import ReportSink
 from sonic_runtime.stage_times import StageTimes, TimeStats
@@ -163,6 +163,8 @@ class Loop:
         guard = self._parts.guard
         if guard.fault is not None:
             return "fault"
+        if guard.stopped:
+            return "stopped"
         if not asked_to_stop and (limits.max_ticks is None or index < limits.max_ticks):
             return None
         guard.release()
@@ -189,6 +191,9 @@ class Loop:
         for sink in tuple(self._sinks):
             try:
                 sink.put(report)
+            except RecordingError as error:
+                self._sinks.remove(sink)
+                self._parts.guard.fail(Fault(code="recording", detail=str(error)))
             except Exception as error:  # noqa: BLE001  a robot does not fall because a message could not be sent
                 self._sinks.remove(sink)
                 self._bug = self._bug or error
@@ -204,7 +209,10 @@ class Loop:
 
     def _wait(self, deadline_ns: int) -> int:
         """Wait for the deadline and return the next one, which is never in the past."""
-        late_ns = self._parts.clock.wait_until(deadline_ns)
+        clock = self._parts.clock
+        late_ns = clock.wait_until(deadline_ns)
+        # a process that was stopped, or a machine that slept, wakes long after a deadline it was in time for
+        self._parts.guard.note_late(max(late_ns, clock.now_ns() - deadline_ns))
         if late_ns <= 0:
             return deadline_ns + self._period_ns
         self._misses += 1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter_ns
 
 from sonic_runtime.contract.messages import JointTarget, TickReport
-from sonic_runtime.contract.ports import Clock, Controller, GoalSource, RobotPort
-from sonic_runtime.guard.modes import Guard, Mode
+from sonic_runtime.contract.ports import Clock, Controllers, GoalSource, OperatorInput, RobotPort
+from sonic_runtime.guard.modes import Guard
 
 STAGES = ("sense", "command", "decide", "act", "guard", "write")
 
@@ -19,16 +18,18 @@ class TickParts:
 
     Attributes:
         robot: where the state comes from and the target goes.
+        operator: what is asked for.
         goals: what to do.
-        controllers: one for every mode of the guard; the same object may serve several.
+        controllers: what turns mode, state and goal into a target.
         guard: decides on the mode and admits targets.
         clock: time of the loop.
         damping_target: written wherever no controller's target may be; needs no measurement.
     """
 
     robot: RobotPort
+    operator: OperatorInput
     goals: GoalSource
-    controllers: Mapping[Mode, Controller]
+    controllers: Controllers
     guard: Guard
     clock: Clock
     damping_target: JointTarget
@@ -38,7 +39,7 @@ def tick(parts: TickParts, index: int) -> TickReport:
     """Run one control tick.
 
     Args:
-        parts: robot, goals, controllers, guard, clock.
+        parts: robot, operator, goals, controllers, guard, clock.
         index: number of the tick, from 0.
 
     Returns:
@@ -47,20 +48,19 @@ def tick(parts: TickParts, index: int) -> TickReport:
     Raises:
         Exception: whatever a part raises; the loop answers with damping.
     """
-    guard, previous = parts.guard, parts.guard.mode
+    guard = parts.guard
     t0 = perf_counter_ns()
     state = parts.robot.read()
     t1 = perf_counter_ns()
-    goal = parts.goals.read(state)
+    events = parts.operator.read(state, guard.mode)
+    goal = parts.goals.read(state, events)
     t2 = perf_counter_ns()
-    mode = guard.decide(state, goal, parts.clock.now_ns())
+    now_ns = parts.clock.now_ns()
+    mode = guard.decide(state, goal, events, now_ns)
     t3 = perf_counter_ns()
-    controller = parts.controllers[mode]
-    if index == 0 or controller is not parts.controllers[previous]:
-        controller.reset()
-    decision = controller.act(state, goal)
+    decision = parts.controllers.act(mode, state, goal, events)
     t4 = perf_counter_ns()
-    target = guard.admit(decision)
+    target = guard.admit(decision, state)
     if target is None:
         mode, target = guard.mode, parts.damping_target
     t5 = perf_counter_ns()
@@ -68,9 +68,12 @@ def tick(parts: TickParts, index: int) -> TickReport:
     times = (t0, t1, t2, t3, t4, t5, perf_counter_ns())
     return TickReport(
         index=index,
+        now_ns=now_ns,
         state=state,
+        events=events,
         goal=goal,
         mode=mode,
+        controller=parts.controllers.current,
         decision=decision,
         target=target,
         fault=guard.fault,

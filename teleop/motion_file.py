@@ -5,10 +5,12 @@ Used by lockstep evaluation and by `sonic-run` on a file. Runs in the command st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.motions.vr_points import vr_five_points, vr_points
 from sonic_runtime.robots import g1
@@ -64,7 +66,7 @@ class MotionFile:
         """Whether the last frame has been handed out; from then on it is repeated at rest."""
         return self._next >= len(self._reference)
 
-    def read(self, state: RobotState) -> Goal:
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal:
         """Return the next frame to track."""
         if self._next == 0 and self._align_heading:
             self._heading.restart(state.base_quat_wxyz, self._reference.root_quat_wxyz[0])

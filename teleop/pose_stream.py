@@ -11,13 +11,14 @@ apart). A sender therefore sends chunks that reach further ahead than that, or a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import zmq
 
 from sonic_runtime.contract.errors import ConfigError, WireError
 from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from sonic_runtime.contract.operator import OperatorEvent
 from teleop.heading import Heading
 from teleop.merge import ResetReason, Window, merge
 from teleop.pose_packet import TOPIC, PoseFrames, unpack_pose
@@ -97,7 +98,7 @@ class PoseStream:
         self._context = zmq.Context()
         self._socket = _connect(self._context, endpoint)
 
-    def read(self, state: RobotState) -> Goal | None:
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
         """Return the frame to track now, None until a first chunk came."""
         self._take_messages(state)
         if self._window is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.contract.ports import GoalSource
 from sonic_runtime.contract.rotations import quat_from_yaw, yaw_of_quat
 from sonic_runtime.robots import g1
@@ -24,7 +27,7 @@ class Standing:
         )
         self._heading_wxyz: np.ndarray | None = None
 
-    def read(self, state: RobotState) -> Goal:
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal:
         """Return the standing goal; it never gets old."""
         if self._heading_wxyz is None:
             self._heading_wxyz = quat_from_yaw(yaw_of_quat(state.base_quat_wxyz))
@@ -58,9 +61,9 @@ class StandFirst:
         self._source = source
         self._stand = Standing()
 
-    def read(self, state: RobotState) -> Goal | None:
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
         """Return the other source's goal, or the standing goal before its first."""
-        goal = self._source.read(state)
+        goal = self._source.read(state, events)
         if goal is None and self.standing:
             return self._stand.read(state)
         self.standing = False

@@ -29,3 +29,7 @@ class WireError(SonicError):
 
 class RobotError(SonicError):
     """The robot, or the simulator in its place, cannot be used."""
+
+
+class RecordingError(SonicError):
+    """What a run does can no longer be recorded."""

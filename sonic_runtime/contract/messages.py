@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from sonic_runtime.contract.operator import OperatorEvent
+
 Array = npt.NDArray[np.floating]
+Mode = Literal["waiting", "ramp", "ready", "stand", "active", "damping"]
+"""Where a run stands; sonic_runtime/guard/modes.py says what each means and what leads from one to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +28,10 @@ class RobotState:
         base_ang_vel_b: (3,) f64 [rad/s], pelvis gyro, body frame.
         joint_torque_hw: (29,) f64 [N m], hardware order; zeros where a backend has none.
         base_pos_w: (3,) f64 [m], pelvis position; a simulator's ground truth, None on a robot. No policy sees it.
+        motor_temperature_c_hw: (29,) f64 [degrees Celsius], the hotter of a motor's two sensors; None where a backend
+            has none.
+        motor_error_hw: (29,) i64 error word of each motor, 0 where it is well; None where a backend has none.
+        wireless_remote: the 40 bytes of the robot's remote control; None where there is none.
     """
 
     stamp_ns: int
@@ -31,6 +41,9 @@ class RobotState:
     base_ang_vel_b: Array
     joint_torque_hw: Array
     base_pos_w: Array | None = None
+    motor_temperature_c_hw: Array | None = None
+    motor_error_hw: npt.NDArray[np.int64] | None = None
+    wireless_remote: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +100,11 @@ class Goal:
         stamp_ns: when the newest data of the reference arrived, on the clock of the loop [ns].
         vr_compliance: (3,) f64 [1] how far left wrist, right wrist and torso points may give way, from 0 to 0.5; None
             where the operator says nothing.
+        token: (64,) f32 ready motion token; where it is given, no encoder runs and the reference is only shown.
+        hand_joint_pos: (2, 7) f64 [rad] left and right hand, in the order of the Dex3 motors; None leaves the hands.
+        upper_body_pos_pol: (17,) f64 [rad] angles that replace those of the reference above the legs, in the order of
+            `g1.UPPER_BODY_NAMES`; the terms of all 29 joints see them, those of a subset of joints do not.
+        upper_body_vel_pol: (17,) f64 [rad/s] their velocities; None stands for zeros.
     """
 
     reference: Reference
@@ -94,6 +112,10 @@ class Goal:
     heading_quat_wxyz: Array
     stamp_ns: int
     vr_compliance: Array | None = None
+    token: npt.NDArray[np.float32] | None = None
+    hand_joint_pos: Array | None = None
+    upper_body_pos_pol: Array | None = None
+    upper_body_vel_pol: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +162,29 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickReport:
-    """Everything one tick saw and did. `stage_ns` maps sense, command, decide, act, guard, write to nanoseconds."""
+    """Everything one tick saw and did.
+
+    Attributes:
+        index: number of the tick, from 0.
+        now_ns: time of the loop when the mode was decided [ns].
+        state: what the robot measured.
+        events: what the operator asked for since the tick before.
+        goal: what to do; None where there is nothing yet.
+        mode: mode of the guard.
+        controller: name of the controller in charge.
+        decision: what it wanted.
+        target: what was written.
+        fault: the first fault of the run, None while there is none.
+        stage_ns: duration of sense, command, decide, act, guard, write [ns].
+    """
 
     index: int
+    now_ns: int = 0
     state: RobotState
+    events: Sequence[OperatorEvent] = ()
     goal: Goal | None
-    mode: str
+    mode: Mode
+    controller: str = ""
     decision: Decision
     target: JointTarget
     fault: Fault | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from sonic_runtime.contract.messages import Decision, Goal, JointTarget, RobotState, TickReport
+from sonic_runtime.contract.messages import Decision, Goal, JointTarget, Mode, RobotState, TickReport
+from sonic_runtime.contract.operator import OperatorEvent
 
 
 class RobotPort(Protocol):
@@ -26,8 +28,14 @@ class RobotPort(Protocol):
 class GoalSource(Protocol):
     """Where goals come from: a stream, a file, an operator. Called once a tick, never blocks."""
 
-    def read(self, state: RobotState) -> Goal | None:
-        """Return the goal of this tick, or None while there is none yet."""
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
+        """Return the goal of this tick, or None while there is none yet.
+
+        Args:
+            state: measured in this tick.
+            events: what the operator asked for since the last tick; a source heeds those that concern it. On "start"
+                a source takes its heading anew: the policy is about to take over.
+        """
         ...
 
     def close(self) -> None:
@@ -35,8 +43,30 @@ class GoalSource(Protocol):
         ...
 
 
+class OperatorInput(Protocol):
+    """Keys, a gamepad, a remote, a topic: where an operator's events come from. Called once a tick, never blocks."""
+
+    def read(self, state: RobotState, mode: str) -> Sequence[OperatorEvent]:
+        """Return what was asked for since the last call; a device that is lost gives nothing, it does not raise.
+
+        Args:
+            state: measured in this tick; the robot's own remote is in it.
+            mode: mode of the guard after the tick before.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device; safe to call twice."""
+        ...
+
+
 class Controller(Protocol):
     """Turns a state and a goal into a joint target."""
+
+    @property
+    def memory(self) -> object:
+        """What it remembers from tick to tick; controllers that share one hand over without forgetting or blending."""
+        ...
 
     def reset(self) -> None:
         """Forget history; called when the controller takes over."""
@@ -47,8 +77,25 @@ class Controller(Protocol):
         ...
 
 
+class Controllers(Protocol):
+    """All controllers of a run behind one door."""
+
+    @property
+    def current(self) -> str:
+        """Name of the controller in charge."""
+        ...
+
+    def act(self, mode: Mode, state: RobotState, goal: Goal | None, events: Sequence[OperatorEvent] = ()) -> Decision:
+        """Return the decision of the controller that mode and goal call for."""
+        ...
+
+
 class ReportSink(Protocol):
-    """Where tick reports go; must return quickly and never raise into the loop."""
+    """Where tick reports go; must return quickly.
+
+    A sink that raises is left out from then on and the run goes on, except for a RecordingError: a run that was to be
+    recorded and cannot be ends in damping.
+    """
 
     def put(self, report: TickReport) -> None:
         """Take one report."""

@@ -14,6 +14,8 @@ class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Oldest data of a reference that may still be tracked [ms]."""
     stale_state_ms: Annotated[float, msgspec.Meta(ge=1.0, le=1000.0)]
     """Oldest measurement that may still be acted upon [ms]."""
+    overrun_ms: Annotated[float, msgspec.Meta(ge=1.0, le=1000.0)]
+    """How late a tick may be before the run ends [ms]."""
     tilt_rad: Annotated[float, msgspec.Meta(ge=0.1, le=3.2)]
     """Largest angle between the z axis of the pelvis and the vertical [rad]."""
     joint_range_margin_rad: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]

@@ -47,7 +47,7 @@ def check(state: RobotState, goal: Goal | None, now_ns: int, config: GuardConfig
         or _tilted(state, config)
         or _outside_joint_range(state, config)
         or (goal and _stamped_in_future("goal", goal.stamp_ns, now_ns))
-        or _stale_stream(goal, now_ns, config)
+        or stale_goal(goal, now_ns, config)
     )
 
 
@@ -82,7 +82,8 @@ def _stale_state(state: RobotState, now_ns: int, config: GuardConfig) -> Fault |
     )
 
 
-def _stale_stream(goal: Goal | None, now_ns: int, config: GuardConfig) -> Fault | None:
+def stale_goal(goal: Goal | None, now_ns: int, config: GuardConfig) -> Fault | None:
+    """Return a fault "stale_stream" where the newest data behind a goal is too old to be tracked."""
     if goal is None:
         return None
     age_ms = (now_ns - goal.stamp_ns) * 1e-6

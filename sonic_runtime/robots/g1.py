@@ -108,6 +108,8 @@ LOWER_BODY_NAMES: tuple[str, ...] = JOINT_NAMES_HW[:12]
 """The 12 leg joints, in hardware order as the published teleop encoder reads them."""
 WRIST_NAMES: tuple[str, ...] = JOINT_NAMES_POL[23:29]
 """The 6 wrist joints, in policy order: left and right roll, pitch, yaw."""
+UPPER_BODY_NAMES: tuple[str, ...] = tuple(name for name in JOINT_NAMES_POL if name not in LOWER_BODY_NAMES)
+"""The 17 joints above the legs, in policy order, as the `planner` topic overrides them."""
 
 VR_POINTS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("left_wrist_yaw_link", (0.18, -0.025, 0.0)),

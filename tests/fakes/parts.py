@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,9 +10,11 @@ from sonic_runtime.app import build_parts
 from sonic_runtime.clock import LockstepClock
 from sonic_runtime.config import load_config
 from sonic_runtime.contract.messages import Decision, Goal, JointTarget, Reference, RobotState
+from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.robots import g1
 from sonic_runtime.tick import TickParts
+from teleop.operator_inputs import AutoStart
 
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -107,7 +109,7 @@ class FakeGoals:
         self._clock = clock
         self._goal = make_goal()
 
-    def read(self, state: RobotState) -> Goal | None:
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
         self.calls.append("goal")
         self.reads += 1
         if self.goal_of is not None:
@@ -127,6 +129,10 @@ class FakeController:
         self.resets = 0
         self.calls = [] if calls is None else calls
 
+    @property
+    def memory(self) -> object:
+        return self
+
     def reset(self) -> None:
         self.resets += 1
 
@@ -141,7 +147,7 @@ class FakeController:
 class FakeRun:
     """Parts of a run with a fake at every end."""
 
-    def __init__(self, ramp_s: float = 0.0, **limits: float) -> None:
+    def __init__(self, ramp_s: float | None = None, **limits: float) -> None:
         self.calls: list[str] = []
         self.clock = LockstepClock()
         self.robot = FakeRobot(self.clock, self.calls)
@@ -153,5 +159,7 @@ class FakeRun:
             controller=self.controller,
             guard=guard_config(**limits),
             clock=self.clock,
-            ramp_s=ramp_s,
+            operator=AutoStart(),
+            begins="stand" if ramp_s is None else "waiting",
+            ramp_s=ramp_s or 0.0,
         )

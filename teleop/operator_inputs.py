@@ -1,0 +1,51 @@
+"""Operator inputs: nobody, a script that starts by itself, and several inputs as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sonic_runtime.contract.messages import RobotState
+from sonic_runtime.contract.operator import OperatorEvent
+from sonic_runtime.contract.ports import OperatorInput
+
+
+class NoOperator:
+    """An OperatorInput that never asks for anything."""
+
+    def read(self, state: RobotState, mode: str) -> Sequence[OperatorEvent]:
+        """Return no event."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class AutoStart:
+    """An OperatorInput for runs without an operator: says start in the modes waiting and ready, and play after it."""
+
+    def read(self, state: RobotState, mode: str) -> Sequence[OperatorEvent]:
+        """Return what leads on from this mode."""
+        if mode == "waiting":
+            return (OperatorEvent("start", origin="auto"),)
+        if mode == "ready":
+            return OperatorEvent("start", origin="auto"), OperatorEvent("play", origin="auto")
+        return ()
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class Inputs:
+    """Several operator inputs as one; each of them may stop the robot."""
+
+    def __init__(self, inputs: Sequence[OperatorInput]) -> None:
+        self._inputs = tuple(inputs)
+
+    def read(self, state: RobotState, mode: str) -> Sequence[OperatorEvent]:
+        """Return the events of all inputs, in their order."""
+        return [event for one in self._inputs for event in one.read(state, mode)]
+
+    def close(self) -> None:
+        """Close all inputs."""
+        for one in self._inputs:
+            one.close()
