@@ -6,7 +6,7 @@ import numpy as np
 
 from sonic_runtime.contract.errors import ContractError
 from sonic_runtime.contract.messages import Decision, Goal, JointTarget, RobotState
-from sonic_runtime.infer.onnx_policy import OnnxPolicy
+from sonic_runtime.infer.onnx_policy import OnnxPolicy, Vector
 from sonic_runtime.observe.assemble import DecoderInput, EncoderInput, look_ahead_frames
 from sonic_runtime.robots import g1
 
@@ -57,7 +57,19 @@ class TrackMotion:
         """
         if goal is None:
             raise ContractError("track_motion: expected a goal, got none; the guard must not choose this controller")
-        token = self.policy.encode(self._encoder_input.fill(state, goal))
+        return self.act_on_token(state, self.policy.encode(self._encoder_input.fill(state, goal)), goal)
+
+    def act_on_token(self, state: RobotState, token: Vector, goal: Goal | None) -> Decision:
+        """Return what the decoder makes of a token, wherever it comes from; the histories move on by one sample.
+
+        Args:
+            state: measured now.
+            token: (64,) f32 motion token.
+            goal: read by decoders that take terms of the reference too.
+
+        Raises:
+            ContractError: the decoder reads a reference and there is none, or it lacks what is read.
+        """
         action_pol = self.policy.decode(self._decoder_input.fill(state, self._last_action_pol, token, goal))
         # clipped before it is fed back, as in training; NaN passes through and is the guard's to find
         action_pol = np.minimum(np.maximum(action_pol, -self._clip), self._clip)

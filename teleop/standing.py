@@ -4,39 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from sonic_runtime.contract.messages import Array, Goal, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.contract.ports import GoalSource
-from sonic_runtime.contract.rotations import quat_from_yaw, yaw_of_quat
-from sonic_runtime.robots import g1
+from sonic_runtime.motions.standing_reference import heading_of_state, standing_goal, standing_reference
 
 
 class Standing:
     """A GoalSource of one frame: the default pose at rest, upright, in the direction the robot faced at the start."""
 
     def __init__(self) -> None:
-        self._reference = Reference(
-            joint_pos_pol=g1.to_policy_order(g1.DEFAULT_POS_HW)[None],
-            joint_vel_pol=np.zeros((1, len(g1.JOINT_NAMES_POL))),
-            root_quat_wxyz=np.array([[1.0, 0.0, 0.0, 0.0]]),
-            root_pos_w=np.array([[0.0, 0.0, g1.STANDING_PELVIS_HEIGHT_M]]),
-            cursor=0,
-            playing=False,
-        )
-        self._heading_wxyz: np.ndarray | None = None
+        self._reference = standing_reference()
+        self._heading_wxyz: Array | None = None
 
     def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal:
         """Return the standing goal; it never gets old."""
         if self._heading_wxyz is None:
-            self._heading_wxyz = quat_from_yaw(yaw_of_quat(state.base_quat_wxyz))
-        return Goal(
-            reference=self._reference,
-            encoder="g1",
-            heading_quat_wxyz=self._heading_wxyz,
-            stamp_ns=state.stamp_ns,
-        )
+            self._heading_wxyz = heading_of_state(state)
+        return standing_goal(self._reference, self._heading_wxyz, state)
 
     def close(self) -> None:
         """Do nothing."""
