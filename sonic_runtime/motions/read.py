@@ -8,6 +8,7 @@ from pathlib import Path
 from sonic_runtime.contract.errors import MotionError
 from sonic_runtime.motions.clip import Clip, clip_from_qpos, load_clip
 from sonic_runtime.motions.formats import RawMotion, read_csv, read_pickle
+from sonic_runtime.motions.reference_folder import is_reference_folder, read_reference_folder
 from sonic_runtime.motions.repair import on_ground, without_jumps
 from sonic_runtime.motions.smpl import smpl_joints_in_root
 
@@ -28,7 +29,7 @@ def read_motions(path: Path | str, csv_fps: float = CSV_FPS) -> list[Clip]:
     """Read all motions of a file or folder.
 
     Args:
-        path: a motion file, or a folder that is searched for them with all its folders.
+        path: a motion file, a reference motion folder, or a folder that is searched for both with all its folders.
         csv_fps: rate of CSV files [Hz].
 
     Returns:
@@ -57,7 +58,7 @@ def try_read_motions(path: Path | str, csv_fps: float = CSV_FPS) -> tuple[list[C
     clips: list[Clip] = []
     failures: list[Failure] = []
     for file in _motion_files(root):
-        name = (file.relative_to(root) if root.is_dir() else Path(file.name)).with_suffix("").as_posix()
+        name = _name(file, root)
         try:
             clips.extend(_read_file(file, name, csv_fps))
         except MotionError as error:
@@ -83,16 +84,29 @@ def clip_from_raw(motion: RawMotion) -> Clip:
 def _motion_files(root: Path) -> list[Path]:
     if not root.exists():
         raise MotionError(f"{root}: expected a motion file or a folder of them, found nothing there")
-    if root.is_file():
+    if root.is_file() or is_reference_folder(root):
         return [root]
-    visible = (p for p in root.rglob("*") if not any(part.startswith(".") for part in p.relative_to(root).parts))
-    files = sorted(p for p in visible if p.is_file() and p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise MotionError(f"{root}: expected motion files ({', '.join(SUFFIXES)}), found none in the folder")
-    return files
+    visible = [p for p in root.rglob("*") if not any(part.startswith(".") for part in p.relative_to(root).parts)]
+    folders = {p for p in visible if p.is_dir() and is_reference_folder(p)}
+    files = {p for p in visible if p.is_file() and p.suffix.lower() in SUFFIXES and p.parent not in folders}
+    if not files | folders:
+        raise MotionError(
+            f"{root}: expected motion files ({', '.join(SUFFIXES)}) or folders with joint_pos.csv, "
+            "found none in the folder"
+        )
+    return sorted(files | folders)
+
+
+def _name(file: Path, root: Path) -> str:
+    """Return the name of the motion in a file or reference folder: its path within `root`, without the suffix."""
+    if file.is_dir():
+        return file.resolve().name if file == root else file.relative_to(root).as_posix()
+    return (Path(file.name) if file == root else file.relative_to(root)).with_suffix("").as_posix()
 
 
 def _read_file(file: Path, name: str, csv_fps: float) -> list[Clip]:
+    if file.is_dir():
+        return [read_reference_folder(file, name)]
     suffix = file.suffix.lower()
     if suffix == ".npz":
         return [load_clip(file)]
