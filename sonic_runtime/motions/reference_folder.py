@@ -8,8 +8,8 @@
 
 Every CSV begins with a header row. Joints and the pelvis' orientation are required. What forward kinematics can fill
 is filled: the other bodies, the velocities, and, where body_pos.csv is missing, a height at which the feet stand on
-the ground. smpl_pose.csv is checked, but a clip has no place for it. Values that are there are checked cell by cell: SONIC's own loader drops cells that it cannot read, and
-the columns behind them move.
+the ground. smpl_pose.csv is checked, but a clip has no place for it. Values that are there are checked cell by cell:
+SONIC's own loader drops cells that it cannot read, and the columns behind them move.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import numpy.typing as npt
 
 from sonic_runtime.contract.errors import MotionError
 from sonic_runtime.motions.clip import Clip, clip_from_qpos
-from sonic_runtime.motions.formats import MAX_QUAT_NORM_ERROR, RawMotion, checked_motion
+from sonic_runtime.motions.formats import MAX_QUAT_NORM_ERROR, checked_motion
 from sonic_runtime.motions.pickles import read_bytes
-from sonic_runtime.motions.repair import floor_height
+from sonic_runtime.motions.repair import on_ground
 from sonic_runtime.motions.resample import CONTROL_HZ
 from sonic_runtime.robots import g1
 
@@ -232,7 +232,7 @@ def _clip(folder: Path, name: str, tables: dict[str, Array]) -> Clip:
         source=f"{folder.name}: reference motion folder, {frames} frames",
     )
     if "body_pos" not in tables:
-        poses = _on_feet(poses)
+        poses = on_ground(poses)
     smpl = tables["smpl_joint"].reshape(frames, 24, 3) if "smpl_joint" in tables else None
     clip = clip_from_qpos(
         name, poses.fps, poses.root_pos_w, poses.root_quat_wxyz, poses.joint_pos_hw, smpl=smpl, source=poses.source
@@ -240,13 +240,6 @@ def _clip(folder: Path, name: str, tables: dict[str, Array]) -> Clip:
     if "joint_vel" not in tables:
         return clip
     return replace(clip, joint_vel_hw=g1.to_hw_order(tables["joint_vel"]))
-
-
-def _on_feet(poses: RawMotion) -> RawMotion:
-    """Give a motion without positions a height: the soles that stand are on the ground, above one spot."""
-    root_pos_w = np.zeros((len(poses.joint_pos_hw), 3))
-    root_pos_w[:, 2] = -floor_height(poses)
-    return replace(poses, root_pos_w=root_pos_w, source=f"{poses.source}, height of the pelvis from its feet")
 
 
 def _check_bodies(folder: Path, clip: Clip, body_pos: Array, bodies: list[str]) -> None:

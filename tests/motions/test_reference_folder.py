@@ -65,7 +65,7 @@ def test_what_kinematics_can_fill_may_be_missing(folder):
     assert np.all(clip.root_pos_w[:, :2] == 0.0)
     # the default pose stands with its pelvis at 0.76 m
     np.testing.assert_allclose(clip.root_pos_w[:, 2], 0.76, atol=0.02)
-    assert "height of the pelvis from its feet" in clip.source
+    assert "onto the ground" in clip.source
 
 
 def test_the_number_of_frames_in_the_metadata_is_only_noted(folder):
