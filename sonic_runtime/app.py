@@ -32,6 +32,7 @@ from sonic_runtime.robots import g1
 from sonic_runtime.tick import TickParts
 from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
+from teleop.inbox import ZmqInbox
 from teleop.motion_file import MotionFile
 from teleop.operator_inputs import NoOperator
 from teleop.pose_stream import PoseStream, StreamCounters
@@ -230,15 +231,15 @@ class Goals(NamedTuple):
     counters: StreamCounters | None = None
 
 
-def open_stream(endpoint: str, controller: TrackMotion, clock: Clock) -> PoseStream:
+def open_stream(endpoint: str, controller: TrackMotion) -> PoseStream:
     """Connect to the pose topic at an address, with the look-ahead of the g1 encoder, which reads pose version 1."""
-    return PoseStream(endpoint, window_frames=controller.look_ahead_frames("g1"), now_ns=clock.now_ns)
+    return PoseStream(ZmqInbox(endpoint, ["pose"]), window_frames=controller.look_ahead_frames("g1"))
 
 
 def _stream(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> Goals:
     if isinstance(clock, LockstepClock):
         raise ConfigError("clock=lockstep: expected real_time for goals.source=stream; a sender keeps to real time")
-    stream = open_stream(config.endpoint, controller, clock)
+    stream = open_stream(config.endpoint, controller)
     return Goals(StandFirst(stream), stream.counters)
 
 

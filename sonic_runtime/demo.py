@@ -121,7 +121,7 @@ def run_demo(config: DemoConfig, policy: OnnxPolicy, motion_file: Path, stop: Ca
             say(f"live view: {page}")
         clock = RealTimeClock()
         controller = TrackMotion(policy)
-        stream = open_stream(stream_endpoint, controller, clock)
+        stream = open_stream(stream_endpoint, controller)
         open_parts.callback(stream.close)
         robot = MujocoSim(clock.now_ns)
         parts = build_parts(

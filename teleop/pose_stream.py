@@ -1,9 +1,10 @@
 """Goals from the `pose` topic over ZeroMQ: connect, take what has arrived, merge, play one frame per tick.
 
-Runs in the command stage of the tick and never blocks: each call takes at most MAX_MESSAGES_PER_TICK messages from the
-queue of the socket (ZeroMQ's own I/O thread fills it) without waiting. There is no thread of ours and no lock; one
-chunk of 60 frames costs about 0.15 ms (tests/teleop/test_pose_stream.py measures it). What is malformed is counted and
-dropped, and the reference goes on as it was.
+Runs in the command stage of the tick and never blocks: each call takes at most MAX_MESSAGES_PER_TICK messages from its
+inbox without waiting. There is no thread of ours and no lock; one chunk of 60 frames costs about 0.15 ms
+(tests/teleop/test_pose_stream.py measures it). What is malformed is counted and dropped, and the reference goes on as
+it was. Messages are stamped with the time of the state they came with, so that the same states and messages give the
+same goals again.
 
 Playback holds its frame while fewer frames lie ahead than the policy looks at: 46 for the g1 encoder (ten frames, five
 apart). A sender therefore sends chunks that reach further ahead than that, or accepts 0.92 s of delay.
@@ -11,22 +12,19 @@ apart). A sender therefore sends chunks that reach further ahead than that, or a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import zmq
 
 from sonic_runtime.contract.errors import ConfigError, WireError
 from sonic_runtime.contract.messages import Goal, Reference, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
 from teleop.heading import Heading
+from teleop.inbox import Inbox
 from teleop.merge import ResetReason, Window, merge
-from teleop.pose_packet import TOPIC, PoseFrames, unpack_pose
-from teleop.wire import MAX_MESSAGE_BYTES
+from teleop.pose_packet import PoseFrames, unpack_pose
 
 MAX_MESSAGES_PER_TICK = 8
 """A sender at 50 Hz brings one a tick; eight let a backlog shrink and keep a flood below 1 ms a tick."""
-_RECEIVE_QUEUE = 64
 
 
 @dataclass(slots=True)
@@ -75,28 +73,25 @@ class PoseStream:
     """A GoalSource that plays a `pose` version 1 stream with the g1 encoder.
 
     Args:
-        endpoint: ZeroMQ address to connect to; the sender binds it.
+        inbox: where the messages come from; closed with the stream.
         window_frames: frames, the played one included, that the policy looks at.
-        now_ns: time of the loop, for the arrival stamp.
 
     Raises:
-        ConfigError: if the endpoint is no ZeroMQ address or the window is below one frame.
+        ConfigError: the window is below one frame.
     """
 
-    def __init__(self, endpoint: str, *, window_frames: int, now_ns: Callable[[], int]) -> None:
+    def __init__(self, inbox: Inbox, *, window_frames: int) -> None:
         if window_frames < 1:
             raise ConfigError(f"stream window: expected at least 1 frame, got {window_frames}")
         self.counters = StreamCounters()
         self._window_frames = window_frames
-        self._now_ns = now_ns
         self._window: Window | None = None
         self._cursor = 0
         self._holding = False
         self._arrival_ns = 0
         self._last_chunk: tuple[int, int] | None = None
         self._heading = Heading()
-        self._context = zmq.Context()
-        self._socket = _connect(self._context, endpoint)
+        self._inbox = inbox
 
     def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
         """Return the frame to track now, None until a first chunk came."""
@@ -127,36 +122,29 @@ class PoseStream:
         return None if self._window is None else self._window.start + self._window.step * self._cursor
 
     def close(self) -> None:
-        """Close the socket; safe to call twice."""
-        self._socket.close(linger=0)
-        self._context.term()
+        """Close the inbox; safe to call twice."""
+        self._inbox.close()
 
     def _take_messages(self, state: RobotState) -> None:
-        for _ in range(MAX_MESSAGES_PER_TICK):
-            try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for message in self._inbox.take(MAX_MESSAGES_PER_TICK):
             self.counters.received += 1
             try:
-                if len(parts) != 1:
-                    raise WireError(f"pose: expected a message of one part, got {len(parts)}")
-                frames = unpack_pose(parts[0])
+                frames = unpack_pose(message)
             except WireError as error:
                 self.counters.rejected += 1
                 self.counters.last_rejection = str(error)
                 continue
-            self._note_arrival(frames)
+            self._note_arrival(frames, state.stamp_ns)
             self._merge(frames, state)
 
-    def _note_arrival(self, frames: PoseFrames) -> None:
+    def _note_arrival(self, frames: PoseFrames, now_ns: int) -> None:
         """Stamp the stream, unless a sender repeats its last chunk: it lives, but its motion does not go on."""
         first_and_last = int(frames.frame_index[0]), int(frames.frame_index[-1])
         if first_and_last == self._last_chunk:
             self.counters.repeated += 1
             return
         self._last_chunk = first_and_last
-        self._arrival_ns = self._now_ns()
+        self._arrival_ns = now_ns
 
     def _merge(self, frames: PoseFrames, state: RobotState) -> None:
         merged = merge(self._window, self._cursor, frames)
@@ -180,21 +168,3 @@ class PoseStream:
         if not self._holding and self._cursor > 0:
             self._holding = True
             self.counters.holds += 1
-
-
-def _connect(context: zmq.Context, endpoint: str) -> zmq.Socket:
-    socket = context.socket(zmq.SUB)
-    socket.set(zmq.RCVHWM, _RECEIVE_QUEUE)
-    socket.set(zmq.LINGER, 0)
-    # a larger message is cut off by ZeroMQ before it is held in memory
-    socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-    socket.setsockopt_string(zmq.SUBSCRIBE, TOPIC)
-    try:
-        socket.connect(endpoint)
-    except zmq.ZMQError as error:
-        socket.close()
-        context.term()
-        raise ConfigError(
-            f"stream endpoint: expected an address such as tcp://127.0.0.1:5556, got {endpoint!r} ({error})"
-        ) from error
-    return socket

@@ -10,6 +10,7 @@ import zmq
 
 from sonic_runtime.clock import RealTimeClock
 from sonic_runtime.loop import Loop, RunLimits
+from teleop.inbox import ZmqInbox
 from teleop.pose_packet import PoseFrames, pack_pose
 from teleop.pose_stream import PoseStream
 from tests.fakes.parts import FakeRun, make_state
@@ -49,7 +50,7 @@ def test_a_stream_that_breaks_ends_in_damping(broken):
     with zmq.Context() as context, context.socket(zmq.PUB) as socket:
         socket.set(zmq.LINGER, 0)
         port = socket.bind_to_random_port("tcp://127.0.0.1")
-        stream = PoseStream(f"tcp://127.0.0.1:{port}", window_frames=46, now_ns=clock.now_ns)
+        stream = PoseStream(ZmqInbox(f"tcp://127.0.0.1:{port}", ["pose"]), window_frames=46)
         over = threading.Event()
 
         def send():
