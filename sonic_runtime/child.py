@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from sonic_runtime.contract.errors import RobotError
@@ -21,9 +22,10 @@ class Child:
         name: what to call it in errors.
         module: module to run, as with `python -m`.
         arguments: its command line.
+        fds: file descriptors that it inherits, under the same numbers.
     """
 
-    def __init__(self, name: str, module: str, arguments: list[str]) -> None:
+    def __init__(self, name: str, module: str, arguments: list[str], fds: Sequence[int] = ()) -> None:
         self._name = name
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
         self._process = subprocess.Popen(
@@ -33,6 +35,7 @@ class Child:
             stderr=subprocess.STDOUT,
             # a session of its own, so that Ctrl-C reaches this process alone, which then ends the child
             start_new_session=True,
+            pass_fds=tuple(fds),
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
         )
 
@@ -40,6 +43,11 @@ class Child:
     def pid(self) -> int:
         """Process number."""
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
 
     def output(self) -> str:
         """Return what it has printed so far, errors included."""
@@ -64,6 +72,18 @@ class Child:
         """Raise RobotError where it has ended, with what it printed."""
         if (code := self._process.poll()) is not None:
             raise RobotError(f"{self._name}: it ended with exit code {code}; {self._last_words()}")
+
+    def kill(self) -> None:
+        """End it without asking, even where it was stopped; `wait` tells when it is gone."""
+        self._process.kill()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end and return whether it came in time."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def close(self) -> None:
         """End it: ask first, then kill; safe to call twice."""
