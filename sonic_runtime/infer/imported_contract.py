@@ -81,7 +81,7 @@ def per_joint(
     values: Sequence[float],
     joints: FileJoints,
     *,
-    published_hw: Array | None = None,
+    published: Array | None = None,
     positive: bool = False,
 ) -> Array:
     """Return one value for each joint, in hardware order.
@@ -91,8 +91,9 @@ def per_joint(
         key: metadata key, for errors.
         values: in the order of the file; a single one stands for all joints.
         joints: the order.
-        published_hw: (29,) the robot's published values; a value of the file that is such a one rounded to three
-            decimals stands for it in full. None for files that are not rounded.
+        published: the values that the motors of the robot have in public; a value of the file that is one of these,
+            rounded to three decimals, stands for it in full, whichever motor the project gives the joint. None for
+            files that are not rounded.
         positive: whether zero and below are refused.
 
     Returns:
@@ -110,9 +111,13 @@ def per_joint(
     if positive and not (values_hw > 0.0).all():
         joint = g1.JOINT_NAMES_HW[int(np.argmin(values_hw))]
         raise file.error(f"metadata {key}: expected positive numbers, found {values_hw.min():g} for {joint}")
-    if published_hw is not None:
-        values_hw = np.where(np.abs(values_hw - published_hw) <= _ROUNDING, published_hw, values_hw)
-    return values_hw
+    return values_hw if published is None else _unrounded(values_hw, published)
+
+
+def _unrounded(values: Array, published: Array) -> Array:
+    distance = np.abs(values[:, None] - published[None])
+    nearest = published[distance.argmin(axis=1)]
+    return np.where(np.abs(values - nearest) <= _ROUNDING, nearest, values)
 
 
 def known_terms(

@@ -43,8 +43,8 @@ def mimic_policy(file: ImportedFile, kind: str, terms: tuple[ImportedTerm, ...])
         )
     joints = file_joints(file, "joint_names", file.names("joint_names"))
 
-    def values(key: str, published_hw: g1.Array, *, positive: bool = True) -> g1.Array:
-        return per_joint(file, key, file.numbers(key), joints, published_hw=published_hw, positive=positive)
+    def values(key: str, published: g1.Array, *, positive: bool = True) -> g1.Array:
+        return per_joint(file, key, file.numbers(key), joints, published=published, positive=positive)
 
     anchor = check_body(file, "anchor_body_name", file.text("anchor_body_name"))
     bodies = tuple(check_body(file, "body_names", name) for name in file.names("body_names"))

@@ -219,6 +219,8 @@ def test_rounded_numbers_are_the_published_ones_and_others_stay(tmp_path):
     maker = mjlab_file()
     gains = g1.STIFFNESS_HW.copy()
     gains[3] = 123.4567
+    # the other motor class for this joint
+    gains[0] = g1.STIFFNESS_HW[2]
     maker.metadata["joint_stiffness"] = listed(gains[HW_INDEX_OF_FILE].tolist())
     maker.metadata["action_scale"] = "0.5"
     decision = load_imported(maker.write(tmp_path / "policy.onnx")).act(state_of(0), None)
