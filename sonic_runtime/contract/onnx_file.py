@@ -29,11 +29,7 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     _check_is_data(path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = _options(threads)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
@@ -42,6 +38,36 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
             f"{path}: expected an ONNX model, but ONNX Runtime cannot load these {path.stat().st_size} bytes "
             f"({reason}); export the policy again or copy the file again"
         ) from error
+
+
+def open_model(data: bytes, folder: Path, threads: int = 1, *, optimise: bool = True) -> onnxruntime.InferenceSession:
+    """Load an ONNX model from memory, as `open_session` does from a file.
+
+    Args:
+        data: the model.
+        folder: where the weights are that it keeps in files of their own.
+        threads: as there.
+        optimise: False keeps every tensor of the graph as it is written.
+    """
+    import onnxruntime
+
+    options = _options(threads)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _check_is_data(path: Path) -> None:

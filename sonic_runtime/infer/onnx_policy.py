@@ -1,13 +1,13 @@
 """The two networks of a policy in ONNX Runtime, checked before the first tick.
 
-Part of the act stage: encoder input -> token -> action, on one thread. Everything that can be wrong with the files is
-found when they are loaded; after that, a call takes two matrix-vector chains and nothing else.
+Part of the act stage: encoder input -> token -> action, on one thread unless told otherwise. Everything that can be
+wrong with the files is found when they are loaded; after that, a call takes two matrix-vector chains and nothing else:
+of the encoders in the file, only the one that the mode selects (see `encoder_graphs.py`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,10 @@ from sonic_runtime.contract.layout import DECODER_INPUT, DECODER_OUTPUT, ENCODER
 from sonic_runtime.contract.manifest import MANIFEST_KEY, PolicyManifest, manifest_of_metadata
 from sonic_runtime.contract.observation_yaml import FILE_NAME, read_observation_yaml, yaml_differences
 from sonic_runtime.contract.onnx_file import open_session
+from sonic_runtime.infer.encoder_graphs import encoder_sessions, mode_slots, mode_vector, whole_encoder
 from sonic_runtime.infer.expectations import manifest_problems, pair_problems
 from sonic_runtime.infer.policy_folder import onnx_files
 from sonic_runtime.infer.released import ReleasedContract, released_manifests
-from sonic_runtime.observe.terms import MODE_TERMS, encoder_mode
 
 Vector = npt.NDArray[np.float32]
 _log = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ class OnnxPolicy:
     Args:
         folder: folder with the two ONNX files and observation_config.yaml.
         contract: what to assume of files that carry no manifest, where the user asked for that; None reads manifests.
+        threads: threads inside one operator of the networks.
+        whole_graph: run the encoder file as it is, with every encoder in it; to compare.
 
     Attributes:
         folder: the folder.
@@ -49,30 +51,41 @@ class OnnxPolicy:
         ContractError: a file is missing or unreadable, or anything differs: the message lists every field.
     """
 
-    def __init__(self, folder: Path, contract: ReleasedContract | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        contract: ReleasedContract | None = None,
+        *,
+        threads: int = 1,
+        whole_graph: bool = False,
+    ) -> None:
         self.folder = folder
         self.contract = contract
         files = onnx_files(folder)
-        self._encoder, self._decoder = open_session(files[0]), open_session(files[1])
+        whole, self._decoder = open_session(files[0], threads), open_session(files[1], threads)
         yaml_content = read_observation_yaml(folder / FILE_NAME)
         if contract is None:
-            self.encoder, self.decoder = _manifest(self._encoder, files[0]), _manifest(self._decoder, files[1])
+            self.encoder, self.decoder = _manifest(whole, files[0]), _manifest(self._decoder, files[1])
             problems = pair_problems(self.encoder, self.decoder)
             problems += manifest_problems(self.encoder) + manifest_problems(self.decoder)
             problems += yaml_differences(yaml_content, self.encoder, self.decoder)
         else:
-            _refuse_manifests((self._encoder, self._decoder), files, contract)
+            _refuse_manifests((whole, self._decoder), files, contract)
             self.encoder, self.decoder, problems = released_manifests(yaml_content, contract)
-        problems += _shape_problems(self._encoder, self.encoder, ENCODER_INPUT, ENCODER_OUTPUT)
+        problems += _shape_problems(whole, self.encoder, ENCODER_INPUT, ENCODER_OUTPUT)
         problems += _shape_problems(self._decoder, self.decoder, DECODER_INPUT, DECODER_OUTPUT)
         _refuse(folder, problems)
+        self._encoders = whole_encoder(whole, self.encoder, "as asked for")
+        self._mode_column = mode_slots(self.encoder)[0][0]
         if contract is None:
-            problems = _golden_problems(self.encode, self.encoder, files[0].name)
-            problems += _golden_problems(self.decode, self.decoder, files[1].name)
+            problems = _golden_problems(whole, self.encoder, files[0].name)
+            problems += _golden_problems(self._decoder, self.decoder, files[1].name)
         else:
             problems = self._trial_problems()
             _log.warning("%s: %s", folder, contract.note)
         _refuse(folder, problems)
+        if not whole_graph:
+            self._encoders = encoder_sessions(files[0], whole, self.encoder, threads)
         self._warm_up()
 
     @property
@@ -84,26 +97,35 @@ class OnnxPolicy:
             "note": "" if self.contract is None else self.contract.note,
             "training_revision": self.decoder.training_revision,
             "history_fill": self.decoder.history_fill,
+            "encoder_graph": self._encoders.note,
         }
 
     def encode(self, vector: Vector) -> Vector:
-        """Return the motion token (64,) f32 of an encoder input (1, encoder.input_dim) f32."""
-        return np.asarray(self._encoder.run([ENCODER_OUTPUT], {ENCODER_INPUT: vector})[0])[0]
+        """Return the motion token (64,) f32 of an encoder input (1, encoder.input_dim) f32.
+
+        Raises:
+            ContractError: the policy has no encoder with the mode in the input.
+        """
+        session = self._encoders.by_mode.get(float(vector[0, self._mode_column]))
+        if session is None:
+            known = ", ".join(f"{e.mode_id} ({e.name})" for e in self.encoder.encoders)
+            raise ContractError(
+                f"encoder input: expected one of the modes {known} in element {self._mode_column}, "
+                f"got {vector[0, self._mode_column]}"
+            )
+        return _first_row(session, ENCODER_INPUT, vector, ENCODER_OUTPUT)
 
     def decode(self, vector: Vector) -> Vector:
         """Return the raw action (29,) f32, policy order, of a decoder input (1, decoder.input_dim) f32."""
-        return np.asarray(self._decoder.run([DECODER_OUTPUT], {DECODER_INPUT: vector})[0])[0]
+        return _first_row(self._decoder, DECODER_INPUT, vector, DECODER_OUTPUT)
 
     def _trial_problems(self) -> list[str]:
         """Run every encoder and the decoder once on zeros; the outputs of a sound file are finite."""
         problems = []
+        zeros = np.zeros((1, self.encoder.input_dim), dtype=np.float32)
         for encoder in self.encoder.encoders:
-            parts = [
-                encoder_mode(encoder.mode_id, t.dim) if t.name in MODE_TERMS else np.zeros(t.dim)
-                for t in self.encoder.inputs
-            ]
             try:
-                token = self.encode(np.concatenate(parts, dtype=np.float32)[None])
+                token = self.encode(mode_vector(self.encoder, encoder, zeros))
                 action = self.decode(np.resize(token, (1, self.decoder.input_dim)))
             except Exception as error:  # noqa: BLE001  ONNX Runtime's errors share no base class
                 problems.append(f"encoder {encoder.name!r}: the graph fails on zeros ({str(error).splitlines()[0]})")
@@ -114,8 +136,13 @@ class OnnxPolicy:
 
     def _warm_up(self) -> None:
         # the first runs allocate the arenas of ONNX Runtime
+        vectors = [
+            mode_vector(self.encoder, encoder, np.zeros((1, self.encoder.input_dim), dtype=np.float32))
+            for encoder in self.encoder.encoders
+        ]
         for _ in range(WARM_UP_RUNS):
-            self.encode(np.zeros((1, self.encoder.input_dim), dtype=np.float32))
+            for vector in vectors:
+                self.encode(vector)
             self.decode(np.zeros((1, self.decoder.input_dim), dtype=np.float32))
 
 
@@ -156,8 +183,13 @@ def _nodes(nodes: list[tuple[str, list[int], str]]) -> str:
     return ", ".join(f"{name} {shape} {kind}" for name, shape, kind in nodes)
 
 
-def _golden_problems(run: Callable[[Vector], Vector], manifest: PolicyManifest, file: str) -> list[str]:
-    output = run(np.array([manifest.golden_input], dtype=np.float32))
+def _first_row(session: onnxruntime.InferenceSession, input_name: str, vector: Vector, output_name: str) -> Vector:
+    return np.asarray(session.run([output_name], {input_name: vector})[0])[0]
+
+
+def _golden_problems(session: onnxruntime.InferenceSession, manifest: PolicyManifest, file: str) -> list[str]:
+    names = (ENCODER_INPUT, ENCODER_OUTPUT) if manifest.part == "encoder" else (DECODER_INPUT, DECODER_OUTPUT)
+    output = _first_row(session, names[0], np.array([manifest.golden_input], dtype=np.float32), names[1])
     expected = np.array(manifest.golden_output, dtype=np.float32)
     worst = float(np.max(np.abs(output - expected), initial=0.0))
     if worst <= GOLDEN_TOLERANCE:  # false for NaN too

@@ -29,6 +29,10 @@ def weights(path):
     return [numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer]
 
 
+def number_of_weights(graph):
+    return sum(int(np.prod(t.dims)) for t in graph.initializer if t.data_type == 1 and np.prod(t.dims) > 3)
+
+
 @pytest.mark.parametrize("file", ["model_encoder.onnx", "model_decoder.onnx"])
 def test_the_onnx_package_finds_nothing_wrong(small, file):
     model = onnx.load(small / file)
@@ -37,10 +41,10 @@ def test_the_onnx_package_finds_nothing_wrong(small, file):
 
 
 def test_the_decoder_is_an_mlp_with_silu(small):
-    w1, b1, w2, b2 = (a.astype(np.float64) for a in weights(small / "model_decoder.onnx"))
+    w1, b1, w2, b2 = (a.astype(np.float64) for a in weights(small / "model_decoder.onnx") if a.dtype == np.float32)
     x = np.random.default_rng(0).normal(size=994).astype(np.float32)
-    hidden = w1 @ x + b1
-    expected = w2 @ (hidden / (1 + np.exp(-hidden))) + b2
+    hidden = x @ w1 + b1
+    expected = (hidden / (1 + np.exp(-hidden))) @ w2 + b2
     session = open_session(small / "model_decoder.onnx")
     (found,) = session.run(["action"], {"obs_dict": x[None]})
     assert np.asarray(found)[0] == pytest.approx(expected, abs=1e-5)
@@ -66,21 +70,29 @@ def test_an_encoder_reads_its_own_columns_and_quantises(small):
     assert token.max() <= 0.9375
 
 
+def test_positions_and_velocities_are_one_block_of_frames(small):
+    """The block of 580 is cut into ten rows of 58, each with six values of the anchor behind it."""
+    graph = onnx.load(small / "model_encoder.onnx").graph
+    blocks = {i.name: numpy_helper.to_array(i).tolist() for i in graph.initializer if list(i.dims) == [4]}
+    assert sorted(blocks.values()) == [[1, 1, 10, 6]] * 3 + [[1, 1, 10, 58], [1, 1, 10, 72]]
+
+
 def test_release_size_has_the_published_layers(tmp_path):
     write_sized_policy(tmp_path, release_layout(), RELEASE_SIZE)
     encoder, decoder = (onnx.load(tmp_path / f"model_{part}.onnx").graph for part in ("encoder", "decoder"))
-    shapes = [tuple(t.dims) for t in encoder.initializer if len(t.dims) == 2]
+    shapes = [tuple(t.dims) for t in encoder.initializer if len(t.dims) == 2 and t.dims[0] > 1]
     published = [
         s for size_in in (640, 267, 840) for s in ((2048, size_in), (1024, 2048), (512, 1024), (512, 512), (64, 512))
     ]
     assert shapes == published
     shapes = [tuple(t.dims) for t in decoder.initializer if len(t.dims) == 2]
-    assert shapes == [(2048, 994), (2048, 2048), (1024, 2048), (1024, 1024), (512, 1024), (512, 512), (29, 512)]
+    assert shapes == [(994, 2048), (2048, 2048), (2048, 1024), (1024, 1024), (1024, 512), (512, 512), (512, 29)]
     # the published parameter counts
-    count = sum(int(np.prod(t.dims)) for t in decoder.initializer)
-    assert count == 10_184_221
-    count = sum(int(np.prod(t.dims)) for t in encoder.initializer if t.data_type == 1 and t.dims)
-    assert count == 4_231_232 + 3_467_328 + 4_640_832
+    assert number_of_weights(decoder) == 10_184_221
+    assert number_of_weights(encoder) == 4_231_232 + 3_467_328 + 4_640_832
+    # the published downloads have 50 100 513 and 40 900 688 bytes
+    assert 0.98 < (tmp_path / "model_encoder.onnx").stat().st_size / 50_100_513 < 1.0
+    assert 0.98 < (tmp_path / "model_decoder.onnx").stat().st_size / 40_900_688 < 1.0
 
 
 def test_the_temporary_files_go_and_the_policy_stays():

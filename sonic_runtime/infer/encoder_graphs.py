@@ -1,0 +1,151 @@
+"""The sessions that run the encoders of a policy: one for each, where its file lets itself be taken apart.
+
+Everything happens when the policy is loaded, for every encoder that it has, so that a run may change encoders at any
+tick. A graph that is not understood, or that gives other tokens once it is taken apart, runs as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from sonic_runtime.contract.errors import ContractError
+from sonic_runtime.contract.layout import ENCODER_INPUT, ENCODER_OUTPUT
+from sonic_runtime.contract.manifest import EncoderSpec, PolicyManifest
+from sonic_runtime.contract.onnx_file import open_model
+from sonic_runtime.infer.onnx_graph import Graph, read_graph
+from sonic_runtime.infer.specialise import Specialiser
+from sonic_runtime.observe.terms import MODE_TERMS, encoder_mode
+
+Vector = npt.NDArray[np.float32]
+_log = logging.getLogger(__name__)
+
+TOKEN_TOLERANCE = 1e-5
+"""Largest difference allowed between the tokens of the two graphs; they run the same products, and differ by none."""
+CHECKED_INPUTS = 8
+"""Random inputs on which each encoder is compared."""
+_WORTH_IT = 0.95
+"""A graph that keeps a larger share of the constants than this is not worth a session of its own."""
+_MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSessions:
+    """What runs each encoder.
+
+    Attributes:
+        by_mode: session for each mode id; the same one for all where the file was not taken apart.
+        note: what was done, or why it was not, in one line.
+    """
+
+    by_mode: Mapping[float, onnxruntime.InferenceSession]
+    note: str
+
+
+def encoder_sessions(
+    path: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, threads: int = 1
+) -> EncoderSessions:
+    """Prepare the encoders of a file.
+
+    Args:
+        path: the encoder file.
+        full: a session of it.
+        manifest: its inputs and encoders.
+        threads: threads inside one operator.
+    """
+    try:
+        graph = read_graph(path.read_bytes())
+        if any(node.has_graph for node in graph.nodes):
+            note = "it chooses by control flow, which runs the chosen encoder alone"
+        else:
+            return _taken_apart(graph, path.parent, full, manifest, threads)
+    except (ContractError, LookupError, ValueError) as error:
+        # the last two: operators that are used in a way that ONNX does not describe; the whole graph answers for them
+        note = f"all encoders run at every tick: {error}"
+        _log.warning("%s: the encoder graph runs as it is, %s", path, note)
+    return whole_encoder(full, manifest, note)
+
+
+def whole_encoder(full: onnxruntime.InferenceSession, manifest: PolicyManifest, reason: str) -> EncoderSessions:
+    """Return one session for every mode: that of the file as it is."""
+    return EncoderSessions({float(e.mode_id): full for e in manifest.encoders}, f"whole: {reason}")
+
+
+def mode_slots(manifest: PolicyManifest) -> list[tuple[int, int]]:
+    """Return first column and size of each term of the encoder input that carries the mode."""
+    slots, start = [], 0
+    for term in manifest.inputs:
+        if term.name in MODE_TERMS:
+            slots.append((start, term.dim))
+        start += term.dim
+    return slots
+
+
+def mode_vector(manifest: PolicyManifest, encoder: EncoderSpec, values: Vector) -> Vector:
+    """Return an encoder input (1, input_dim) with these values and the mode of an encoder in its place."""
+    vector = values.copy()
+    for start, size in mode_slots(manifest):
+        vector[0, start : start + size] = encoder_mode(encoder.mode_id, size)
+    return vector
+
+
+def _taken_apart(
+    graph: Graph, folder: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, threads: int
+) -> EncoderSessions:
+    def run(model: bytes, vector: Vector, names: list[str]) -> list[npt.NDArray[np.generic]]:
+        return _run(_open(model, folder, optimise=False), vector, names)
+
+    specialiser = Specialiser(graph, run)
+    fixed = np.zeros((1, manifest.input_dim), dtype=bool)
+    for start, size in mode_slots(manifest):
+        fixed[0, start : start + size] = True
+    zeros = np.zeros((1, manifest.input_dim), dtype=np.float32)
+    by_mode: dict[float, onnxruntime.InferenceSession] = {}
+    shares = []
+    for encoder in manifest.encoders:
+        part = specialiser.specialise(mode_vector(manifest, encoder, zeros), fixed)
+        if part.constant_bytes > _WORTH_IT * specialiser.constant_bytes:
+            raise ContractError(f"the mode of encoder {encoder.name!r} leaves nothing out")
+        session = _open(part.data, folder, threads)
+        _compare(session, full, manifest, encoder)
+        by_mode[float(encoder.mode_id)] = session
+        shares.append(f"{encoder.name} {part.constant_bytes / _MB:.1f}")
+    sizes = f"{', '.join(shares)} of {specialiser.constant_bytes / _MB:.1f} MB"
+    note = f"one graph for each encoder: {sizes}; equal to the whole graph on {CHECKED_INPUTS} random inputs each"
+    return EncoderSessions(by_mode, note)
+
+
+def _open(model: bytes, folder: Path, threads: int = 1, *, optimise: bool = True) -> onnxruntime.InferenceSession:
+    try:
+        return open_model(model, folder, threads, optimise=optimise)
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise ContractError(f"ONNX Runtime does not load the parts ({str(error).splitlines()[0]})") from error
+
+
+def _compare(
+    session: onnxruntime.InferenceSession,
+    full: onnxruntime.InferenceSession,
+    manifest: PolicyManifest,
+    encoder: EncoderSpec,
+) -> None:
+    rng = np.random.default_rng(encoder.mode_id)
+    for _ in range(CHECKED_INPUTS):
+        noise = rng.standard_normal((1, manifest.input_dim), dtype=np.float32)
+        vector = mode_vector(manifest, encoder, noise)
+        found, expected = (_run(s, vector, [ENCODER_OUTPUT])[0] for s in (session, full))
+        worst = float(np.max(np.abs(np.subtract(found, expected)), initial=0.0))
+        if not worst <= TOKEN_TOLERANCE:  # true for NaN too
+            raise ContractError(
+                f"encoder {encoder.name!r}: expected the tokens of the whole graph within {TOKEN_TOLERANCE:g}, "
+                f"found a difference of {worst:g}"
+            )
+
+
+def _run(session: onnxruntime.InferenceSession, vector: Vector, names: list[str]) -> list[npt.NDArray[np.generic]]:
+    return [np.asarray(value) for value in session.run(names, {ENCODER_INPUT: vector})]
