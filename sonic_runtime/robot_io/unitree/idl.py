@@ -1,4 +1,4 @@
-"""The `unitree_hg` messages of the G1 as DDS types, and the check without which no participant may exist.
+"""The messages of the G1 (`unitree_hg`, and `unitree_api` for calls) as DDS types, and the check without which no participant may exist.
 
 Field names, order and sizes are the wire format of Unitree's SDK. Every 8-bit field is declared as `byte`: cyclonedds
 11 gives `uint8` another type code than the 0.10 series that runs on the robot, and a 0.10 peer that meets the other
@@ -215,12 +215,97 @@ class MainBoardState(IdlStruct, typename="unitree_hg.msg.dds_.MainBoardState_"):
     state: types.array[types.uint32, 6]
 
 
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class RequestIdentity(IdlStruct, typename="unitree_api.msg.dds_.RequestIdentity_"):
+    """Number of a call and of the function called."""
+
+    id: types.int64
+    api_id: types.int64
+
+
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class RequestLease(IdlStruct, typename="unitree_api.msg.dds_.RequestLease_"):
+    """Lease under which a call is made; 0 for none."""
+
+    id: types.int64
+
+
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class RequestPolicy(IdlStruct, typename="unitree_api.msg.dds_.RequestPolicy_"):
+    """How a call is served."""
+
+    priority: types.int32
+    noreply: bool
+
+
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class RequestHeader(IdlStruct, typename="unitree_api.msg.dds_.RequestHeader_"):
+    """What a call is."""
+
+    identity: RequestIdentity
+    lease: RequestLease
+    policy: RequestPolicy
+
+
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class Request(IdlStruct, typename="unitree_api.msg.dds_.Request_"):
+    """A call to a service, topics rt/api/SERVICE/request; parameter is JSON."""
+
+    header: RequestHeader
+    parameter: str
+    binary: types.sequence[types.byte]
+
+
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class ResponseStatus(IdlStruct, typename="unitree_api.msg.dds_.ResponseStatus_"):
+    """How a call went; code 0 is success."""
+
+    code: types.int32
+
+
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class ResponseHeader(IdlStruct, typename="unitree_api.msg.dds_.ResponseHeader_"):
+    """Which call is answered, and how it went."""
+
+    identity: RequestIdentity
+    status: ResponseStatus
+
+
+@dataclass
+@annotations.final
+@annotations.autoid("sequential")
+class Response(IdlStruct, typename="unitree_api.msg.dds_.Response_"):
+    """The answer of a service, topics rt/api/SERVICE/response; data is JSON."""
+
+    header: ResponseHeader
+    data: str
+    binary: types.sequence[types.byte]
+
+
 PUBLISHED_HASHES: dict[type[IdlStruct], tuple[str, str]] = {
     LowCmd: ("6569fc15f0d47aa8600b9e91fbbc", "42b0283aa7e1bb592ec898a0dbed"),
     LowState: ("2f38296b52aa0230b92d378b1e39", "2be9706c9587e8d8afd8bfc6de7b"),
     ImuState: ("fc687176651206558473df442280", "7d4166754177d86fa27cd25b0403"),
     HandCmd: ("a63e17e228e67d276dfe71d6f156", "5c45f9f8b1e1c279a659521332b0"),
     HandState: ("699eb3270c7d7788ed03bebe16b9", "b9f2806966060fc0f913a47b8ab9"),
+    BmsState: ("4b98d809a63f63c7cb31a818506b", "0cdba6862498f554ba927ba18de0"),
+    MainBoardState: ("deabb8f495165533d29d46465f6a", "56c359c8be34ecd038bc2176764d"),
+    Request: ("cba4dc965d393ada76b4de081925", "c47a4429fcbf539486498753c48f"),
+    Response: ("48c997d379c3e18c530b5f8fe946", "d1c32cc02214901a464a6c51325d"),
 }
 """Minimal and complete XTypes hash (14 bytes, hexadecimal) of each type in Unitree's C++ headers."""
 
