@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,10 +99,7 @@ def mode_vector(manifest: PolicyManifest, encoder: EncoderSpec, values: Vector) 
 def _taken_apart(
     graph: Graph, folder: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, threads: int
 ) -> EncoderSessions:
-    def run(model: bytes, vector: Vector, names: list[str]) -> list[npt.NDArray[np.generic]]:
-        return _run(_open(model, folder, optimise=False), vector, names)
-
-    specialiser = Specialiser(graph, run)
+    specialiser = Specialiser(graph, lambda model: partial(_run, _open(model, folder, optimise=False)))
     fixed = np.zeros((1, manifest.input_dim), dtype=bool)
     for start, size in mode_slots(manifest):
         fixed[0, start : start + size] = True

@@ -20,7 +20,7 @@ from sonic_runtime.infer.onnx_graph import Graph, constant, identity
 _SMALL_BYTES = 1 << 16
 """Constants up to this size may be indices, shapes, or factors of zero and one; larger ones are weights."""
 _PROBE = "probe of "
-Run = Callable[[bytes, npt.NDArray[np.float32], list[str]], list[npt.NDArray[np.generic]]]
+Run = Callable[[npt.NDArray[np.float32], list[str]], list[npt.NDArray[np.generic]]]
 """Runs a model on one input vector and returns the outputs named, in their order."""
 
 
@@ -42,24 +42,24 @@ class Specialiser:
 
     Args:
         graph: a graph with one input, without control flow.
-        run: see `Run`; must not change the graph by optimisations.
+        open_model: loads an ONNX file; must not change the graph by optimisations.
 
     Raises:
         ContractError: the graph has more than one input, or parts that cannot be judged.
     """
 
-    def __init__(self, graph: Graph, run: Run) -> None:
+    def __init__(self, graph: Graph, open_model: Callable[[bytes], Run]) -> None:
         if not graph.plain:
             raise ContractError("expected a graph without control flow, functions and sparse constants")
         if len(graph.inputs) != 1:
             raise ContractError(f"expected a graph with one input, found {graph.inputs}")
         self._graph = graph
-        self._run = run
         self._probed = [name for node in graph.nodes for name in node.outputs if name]
         self._small = [name for name, i in graph.initializers.items() if i.size_bytes <= _SMALL_BYTES]
         copies = [identity(name, _PROBE + name) for name in self._small]
         names = [n for n in self._probed if n not in graph.outputs] + [_PROBE + name for name in self._small]
-        self._probe = graph.write([*graph.nodes, *copies], [i.raw for i in graph.initializers.values()], names)
+        constants = [i.raw for i in graph.initializers.values()]
+        self._run = open_model(graph.write([*graph.nodes, *copies], constants, names))
 
     @property
     def constant_bytes(self) -> int:
@@ -77,7 +77,7 @@ class Specialiser:
             ContractError: the output would not depend on the input any more.
         """
         names = [*self._probed, *(_PROBE + name for name in self._small)]
-        found = self._run(self._probe, vector, names)
+        found = self._run(vector, names)
         values = {name.removeprefix(_PROBE): value for name, value in zip(names, found, strict=True)}
         return self._written(analyse(self._graph, values, fixed), values)
 

@@ -1,5 +1,7 @@
 """Graphs in which a mode selects, in the ways in which exporters write that."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -83,11 +85,13 @@ CHOICES = {
 }
 
 
-def run(data, vector, names):
-    from pathlib import Path
-
+def opened(data):
     session = open_model(data, Path(), optimise=False)
-    return [np.asarray(v) for v in session.run(names, {"x": vector})]
+    return lambda vector, names: [np.asarray(v) for v in session.run(names, {"x": vector})]
+
+
+def run(data, vector, names):
+    return opened(data)(vector, names)
 
 
 def inputs(mode, seed=0):
@@ -100,12 +104,12 @@ def inputs(mode, seed=0):
 @pytest.mark.parametrize("mode", range(MODES))
 def test_only_the_chosen_encoder_is_left(choice, mode):
     data = model(*CHOICES[choice])
-    part = Specialiser(read_graph(data), run).specialise(inputs(mode), FIXED)
+    part = Specialiser(read_graph(data), opened).specialise(inputs(mode), FIXED)
     smaller = onnx.load_from_string(part.data)
     onnx.checker.check_model(smaller, full_check=True)
     assert [i.name for i in smaller.graph.initializer if i.name.startswith("w")] == [f"w{mode}"]
     assert sum(n.op_type == "MatMul" for n in smaller.graph.node) == 1
-    assert part.constant_bytes < 0.5 * Specialiser(read_graph(data), run).constant_bytes
+    assert part.constant_bytes < 0.5 * Specialiser(read_graph(data), opened).constant_bytes
     for seed in range(5):
         vector = inputs(mode, seed)
         assert np.array_equal(run(part.data, vector, ["y"]), run(data, vector, ["y"]))
@@ -131,7 +135,7 @@ def test_what_is_mixed_and_not_chosen_keeps_every_encoder():
         "numbers": np.arange(MODES, dtype=np.float32)[:, None],
     }
     data = model(nodes, constants)
-    specialiser = Specialiser(read_graph(data), run)
+    specialiser = Specialiser(read_graph(data), opened)
     for mode in range(MODES):
         part = specialiser.specialise(inputs(mode), FIXED)
         assert sum(n.op_type == "MatMul" for n in onnx.load_from_string(part.data).graph.node) == MODES
@@ -151,7 +155,7 @@ def test_an_index_that_other_inputs_move_keeps_every_encoder():
     data = model(nodes, {"both": np.array([0, 1])})
     probe = inputs(1)
     probe[0, 1] = 0.0
-    part = Specialiser(read_graph(data), run).specialise(probe, FIXED)
+    part = Specialiser(read_graph(data), opened).specialise(probe, FIXED)
     other = probe.copy()
     other[0, 1] = 2.0
     assert np.array_equal(run(part.data, other, ["y"]), run(data, other, ["y"]))
@@ -159,13 +163,13 @@ def test_an_index_that_other_inputs_move_keeps_every_encoder():
 
 def test_random_numbers_are_not_fixed():
     nodes = [node("RandomUniform", [], ["noise"], shape=[1, WIDTH], dtype=1), node("Add", ["t0", "noise"], ["y"])]
-    part = Specialiser(read_graph(model(nodes, {})), run).specialise(inputs(0), FIXED)
+    part = Specialiser(read_graph(model(nodes, {})), opened).specialise(inputs(0), FIXED)
     assert "RandomUniform" in [n.op_type for n in onnx.load_from_string(part.data).graph.node]
 
 
 def test_an_output_that_is_the_mode_alone_is_refused():
     nodes = [node("Gather", ["x", "zeros"], ["y"], axis=1)]
-    specialiser = Specialiser(read_graph(model(nodes, {"zeros": np.zeros(WIDTH, dtype=np.int64)})), run)
+    specialiser = Specialiser(read_graph(model(nodes, {"zeros": np.zeros(WIDTH, dtype=np.int64)})), opened)
     with pytest.raises(ContractError, match="expected an output that depends on more than the mode"):
         specialiser.specialise(inputs(0), FIXED)
 
@@ -184,7 +188,7 @@ def test_control_flow_is_not_judged():
     ]
     graph = read_graph(model(nodes, {**ZERO, "n0": np.array([0], np.float32)}))
     with pytest.raises(ContractError, match="expected a graph without control flow"):
-        Specialiser(graph, run)
+        Specialiser(graph, opened)
 
 
 @pytest.mark.parametrize("length", [1, 7, 50, 300, 900])
@@ -234,7 +238,7 @@ def test_a_traced_export_of_pytorch_is_taken_apart(tmp_path):
         )  # fmt: skip
     data = path.read_bytes()
     assert sum(n.op_type == "ScatterND" for n in onnx.load_from_string(data).graph.node) == 1
-    specialiser = Specialiser(read_graph(data), run)
+    specialiser = Specialiser(read_graph(data), opened)
     for mode in range(MODES):
         part = specialiser.specialise(inputs(mode), FIXED)
         assert sum(n.op_type == "MatMul" for n in onnx.load_from_string(part.data).graph.node) == 1
