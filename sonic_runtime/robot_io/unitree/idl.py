@@ -1,9 +1,10 @@
-"""The messages of the G1 (`unitree_hg`, and `unitree_api` for calls) as DDS types, and the check without which no participant may exist.
+"""The messages of the G1 as DDS types, and the check without which no participant may exist.
 
-Field names, order and sizes are the wire format of Unitree's SDK. Every 8-bit field is declared as `byte`: cyclonedds
-11 gives `uint8` another type code than the 0.10 series that runs on the robot, and a 0.10 peer that meets the other
-code in a matched topic crashes, the publisher of the robot's own state included. `require_published_types` compares
-the hashes of these classes with the published ones and must pass before anything joins the network.
+`unitree_hg` for the robot, `unitree_api` for calls; names, order and sizes are the wire format of Unitree's SDK. Every
+8-bit field is declared as `byte`: cyclonedds 11 gives `uint8` another type code than the 0.10 series that runs on the
+robot, and a 0.10 peer that meets the other code in a matched topic crashes, the publisher of the robot's own state
+included. `require_published_types` compares the hashes of these classes with the published ones and must pass before
+anything joins the network.
 
 Python needs 0.3 to 0.8 ms to build or read one of these messages field by field. `LowCmd` and `LowState` therefore
 pass through as bytes: what is received carries its wire bytes in `wire`, unread, and what has `wire` set is sent as it

@@ -1,0 +1,135 @@
+"""One DDS participant on a named interface, and who else is on the robot's topics.
+
+The interface is always named: left alone, cyclonedds picks the best multicast interface it finds, which on a laptop is
+the wireless one. Discovery on the loopback goes by unicast, so that participants of cyclonedds 0.10 and 11 find each
+other there too.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
+from cyclonedds.core import DDSException
+from cyclonedds.domain import Domain, DomainParticipant
+from cyclonedds.qos import Policy, Qos
+
+from sonic_runtime.contract.errors import RobotError
+from sonic_runtime.robot_io.unitree.idl import require_published_types
+
+LOW_CMD, LOW_STATE, TORSO_IMU = "rt/lowcmd", "rt/lowstate", "rt/secondary_imu"
+ROBOT_DOMAIN, SIMULATOR_DOMAIN = 0, 1
+_INTERFACES = Path("/sys/class/net")
+_OUR_NAME = b"sonic"
+
+_domains: dict[int, tuple[str, Domain]] = {}
+"""Domains of this process and their interface: cyclonedds lets a process configure a domain once."""
+
+
+class Bus:
+    """A participant on the robot's network.
+
+    Args:
+        interface: network interface, such as "enp2s0"; "lo" for a simulator on this machine.
+        domain: DDS domain, 0 on the robot.
+        group: what ties the participants of one run together, so that they know each other.
+
+    Raises:
+        RobotError: the message types are not the published ones, there is no such interface, no cable, or the
+            interface cannot be used.
+    """
+
+    def __init__(self, interface: str, domain: int, group: str) -> None:
+        require_published_types()
+        require_interface(interface)
+        self.interface = interface
+        self.domain = domain
+        self._group = group.encode()
+        try:
+            _configure(interface, domain)
+            self.participant = DomainParticipant(domain)
+        except DDSException as error:
+            raise RobotError(f"DDS on {interface}, domain {domain}: cannot join the network ({error})") from error
+        self._publications = BuiltinDataReader(self.participant, BuiltinTopicDcpsPublication)
+
+    def writer_qos(self) -> Qos:
+        """Return the settings of our writers: reliable, the newest sample only, and marked as ours."""
+        return Qos(
+            Policy.Reliability.Reliable(max_blocking_time=0),
+            Policy.History.KeepLast(1),
+            Policy.Userdata(data=_OUR_NAME + b":" + self._group),
+        )
+
+    def reader_qos(self) -> Qos:
+        """Return the settings of our readers: the newest sample only, lost ones are not asked for again."""
+        return Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(1))
+
+    def publishers(self, topic: str) -> tuple[int, int]:
+        """Return how many publishers of a topic are of our group, and how many are foreign."""
+        ours = foreign = 0
+        mark = _OUR_NAME + b":" + self._group
+        for sample in self._publications.read(N=1000):
+            if getattr(sample, "topic_name", "") != topic:
+                continue
+            data = sample.qos[Policy.Userdata] if Policy.Userdata in sample.qos else None
+            if data is not None and bytes(data.data) == mark:
+                ours += 1
+            else:
+                foreign += 1
+        return ours, foreign
+
+    def where(self) -> str:
+        """Return interface and domain in words."""
+        return f"interface {self.interface}, domain {self.domain}"
+
+
+def require_interface(interface: str) -> None:
+    """Check that a network interface exists and has a link.
+
+    Raises:
+        RobotError: it does not, or there is no cable in it.
+    """
+    if not _INTERFACES.is_dir():
+        return
+    known = sorted(os.listdir(_INTERFACES))
+    if interface not in known:
+        raise RobotError(
+            f"interface={interface}: expected a network interface of this machine, it has {', '.join(known)}; "
+            "the robot's cable is on the one with an address 192.168.123.x"
+        )
+    if not has_link(interface):
+        raise RobotError(
+            f"interface={interface}: no link; is the cable plugged in at both ends, is the robot switched on, and is "
+            f"the interface up (ip link set {interface} up)?"
+        )
+
+
+def has_link(interface: str) -> bool:
+    """Return whether an interface is up and has a carrier; True where the system does not say."""
+    try:
+        return (_INTERFACES / interface / "carrier").read_text().strip() != "0"
+    except FileNotFoundError:
+        return False
+    except OSError:
+        # the kernel refuses to tell the carrier of an interface that is down
+        return False
+
+
+def _configure(interface: str, domain: int) -> None:
+    """Tie a domain of this process to an interface, once."""
+    if domain in _domains:
+        before = _domains[domain][0]
+        if before != interface:
+            raise RobotError(
+                f"DDS domain {domain}: this process uses it on {before} already, it cannot use it on {interface} too"
+            )
+        return
+    multicast = ' multicast="false"' if interface == "lo" else ""
+    peers = '<Discovery><Peers><Peer address="127.0.0.1"/></Peers></Discovery>' if interface == "lo" else ""
+    xml = (
+        f'<CycloneDDS><Domain Id="any"><General><Interfaces><NetworkInterface name={quoteattr(interface)}{multicast}/>'
+        f"</Interfaces></General>{peers}</Domain></CycloneDDS>"
+    )
+    _domains[domain] = interface, Domain(domain, xml)
