@@ -7,7 +7,6 @@ other there too.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -73,7 +72,8 @@ class Bus:
         for sample in self._publications.read(N=1000):
             if getattr(sample, "topic_name", "") != topic:
                 continue
-            data = sample.qos[Policy.Userdata] if Policy.Userdata in sample.qos else None
+            # cyclonedds' Qos is no mapping and has no get
+            data = sample.qos[Policy.Userdata] if Policy.Userdata in sample.qos else None  # noqa: SIM401
             if data is not None and bytes(data.data) == mark:
                 ours += 1
             else:
@@ -93,7 +93,7 @@ def require_interface(interface: str) -> None:
     """
     if not _INTERFACES.is_dir():
         return
-    known = sorted(os.listdir(_INTERFACES))
+    known = sorted(entry.name for entry in _INTERFACES.iterdir())
     if interface not in known:
         raise RobotError(
             f"interface={interface}: expected a network interface of this machine, it has {', '.join(known)}; "

@@ -71,7 +71,8 @@ class MotionSwitcher:
         self._next_id += 1
         identity = RequestIdentity(self._next_id, function)
         header = RequestHeader(identity, RequestLease(0), RequestPolicy(0, False))
-        self._writer.write(Request(header, "{}", []))
+        no_bytes: Any = []
+        self._writer.write(Request(header, "{}", no_bytes))
         deadline = time.monotonic() + self._timeout_s
         while time.monotonic() < deadline:
             for response in self._reader.take(N=10):

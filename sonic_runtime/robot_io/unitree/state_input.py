@@ -135,7 +135,7 @@ class UnitreeStates:
         return self._state
 
     def torso_imu(self) -> tuple[int, Array, Array] | None:
-        """Return arrival [ns], orientation wxyz (4,) and gyro (3,) [rad/s] of the torso; None where it sends nothing."""
+        """Return arrival [ns], orientation wxyz (4,) and gyro (3,) [rad/s] of the torso; None while it is silent."""
         arrival = self._torso.arrival
         if arrival is None:
             return None
