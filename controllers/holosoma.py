@@ -58,7 +58,7 @@ class Holosoma(ImportedTracker):
     def __init__(self, file: ImportedFile, *, published: bool = False) -> None:
         file.check_motion_inside()
         joints = file_joints(file, "dof_names", _list(file, "dof_names", file.json("dof_names"), str))
-        if _CONFIG in file.metadata:
+        if says_its_training(file):
             contract = _trained_contract(file, joints, _Config(file))
         elif published:
             contract = _published_contract(file, joints)
@@ -69,6 +69,11 @@ class Holosoma(ImportedTracker):
                 f"{RELEASE_NAME}:{file.path}"
             )
         super().__init__(ImportedPolicy(file, contract, BakedBodies(output="ref_quat_xyzw", quaternion_order="xyzw")))
+
+
+def says_its_training(file: ImportedFile) -> bool:
+    """Return whether a file says its default pose, action scale and observation."""
+    return _CONFIG in file.metadata
 
 
 class _Config:

@@ -83,15 +83,18 @@ def _run(arguments: list[str]) -> int:
 
 def _bench(arguments: list[str]) -> int:
     from sonic_runtime.bench import BenchConfig, measure_tick
+    from sonic_runtime.bench_compare import main as compare
     from sonic_runtime.config import load_config
 
+    if arguments[:1] == ["compare"]:
+        return compare(arguments[1:])
     if wants_help(arguments):
         text = "Measures the tick stage by stage, in lockstep on MuJoCo. The last line is JSON."
-        say(help_text("sonic-bench tick [key=value ...]", text, "bench", BenchConfig))
+        say(help_text("sonic-bench tick [key=value ...] (or: sonic-bench compare --help)", text, "bench", BenchConfig))
         return 0
     if arguments[:1] != ["tick"]:
         found = repr(arguments[0]) if arguments else "nothing"
-        raise ConfigError(f"expected what to measure, one of: tick; got {found}")
+        raise ConfigError(f"expected what to measure, one of: tick, compare; got {found}")
     result = measure_tick(load_config("bench", arguments[1:], BenchConfig))
     say(result.table())
     say(msgspec.json.encode(result.line()).decode())

@@ -58,6 +58,7 @@ class ImportedPolicy:
     Attributes:
         contract: as given.
         path: of the file.
+        session: runs the graph.
         first_frame: frame 0 of the motion.
 
     Raises:
@@ -69,7 +70,7 @@ class ImportedPolicy:
         self.contract = contract
         self.path = file.path
         self._file, self._bodies = file, bodies
-        self._session = file.session
+        self.session = file.session
         names = bodies.body_names
         self._anchor_index = names.index(contract.anchor_body) if names else None
         self._outputs = ["actions", "joint_pos", "joint_vel", bodies.output]
@@ -96,7 +97,7 @@ class ImportedPolicy:
         """
         self._time_step[0, 0] = time_step
         feed = {"obs": vector, "time_step": self._time_step}
-        action, joint_pos, joint_vel, quats = (np.asarray(a)[0] for a in self._session.run(self._outputs, feed))
+        action, joint_pos, joint_vel, quats = (np.asarray(a)[0] for a in self.session.run(self._outputs, feed))
         return action, MotionFrame(joint_pos, joint_vel, self._anchor_of(quats))
 
     def is_over(self, frame: MotionFrame, next_frame: MotionFrame) -> bool:
@@ -136,7 +137,7 @@ class ImportedPolicy:
 
     def _raw(self, time_step: float) -> tuple[Array, Array, Array]:
         self._time_step[0, 0] = time_step
-        outputs = self._session.run(self._outputs[1:], {"obs": self._blank, "time_step": self._time_step})
+        outputs = self.session.run(self._outputs[1:], {"obs": self._blank, "time_step": self._time_step})
         joint_pos, joint_vel, quats = (np.asarray(a)[0].astype(np.float64) for a in outputs)
         return joint_pos, joint_vel, quats
 

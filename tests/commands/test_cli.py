@@ -76,7 +76,7 @@ def test_bench_ends_with_one_line_of_json(monkeypatch, capsys, policy):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["tock"], "one of: tick; got 'tock'"),
+        (["tock"], "one of: tick, compare; got 'tock'"),
         ([], "got nothing"),
         (["tick", "ticks=0"], "ticks: expected int >= 1, found 0"),
         (["tick", "policy=/nowhere"], "there is no folder /nowhere"),
