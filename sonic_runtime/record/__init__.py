@@ -1,0 +1,1 @@
+"""Recording of runs as MCAP files, their replay through the same tick, and their export."""
