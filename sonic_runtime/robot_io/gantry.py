@@ -21,7 +21,7 @@ StartPose = Literal["standing", "hanging"]
 
 HANGING_HEIGHT_M = 0.85
 """Height of the pelvis of a robot that hangs: its feet, 0.79 m below it with straight legs, are off the ground."""
-_GANTRY_SPEED_M_S = 0.1
+_GANTRY_SPEED_M_S = 0.3
 _UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
 
@@ -29,11 +29,16 @@ class GantryRobot:
     """A simulated G1 that can be held by its pelvis; one `step` is one physics step of 5 ms.
 
     The gantry is a weld of the pelvis to a point that moves up and down: MuJoCo solves it with the contacts, so that it
-    is stable whatever the motors do. A robot that gets no command is limp.
+    is stable whatever the motors do. It lets go only where it has lowered the robot to the ground, 0.3 s from the top.
+    A robot that gets no command is limp.
 
     Args:
         start: "standing" in the default pose on the ground, or "hanging" with all joints at zero above it.
         gantry: what the gantry does at the beginning (GANTRY_*).
+
+    Attributes:
+        gantry: what it is asked to do.
+        held: whether it carries the robot.
     """
 
     def __init__(self, start: StartPose, gantry: int) -> None:
@@ -41,6 +46,7 @@ class GantryRobot:
         _add_gantry(spec)
         self.sim = MujocoSim(time.monotonic_ns, control_hz=PHYSICS_HZ, model=spec.compile())
         self.gantry = gantry
+        self.held = gantry != GANTRY_FREE
         self._start: StartPose = start
         self._weld = self.sim.model.equality("gantry").id
         zeros = np.zeros(len(g1.JOINT_NAMES_HW))
@@ -57,15 +63,17 @@ class GantryRobot:
             self.sim.stand()
         else:
             self.sim.reset_to(np.array([0.0, 0.0, height_m]), _UPRIGHT, np.zeros(len(g1.JOINT_NAMES_HW)))
+        self.held = self.gantry != GANTRY_FREE
         self.sim.data.mocap_pos[0] = (0.0, 0.0, height_m)
         self.sim.data.mocap_quat[0] = _UPRIGHT
 
     def step(self, target: JointTarget | None) -> RobotState:
         """Advance the physics by one step with the motors at a target, limp without one; return the state after it."""
-        data = self.sim.data
-        data.eq_active[self._weld] = self.gantry != GANTRY_FREE
         if self.gantry != GANTRY_FREE:
+            self.held = True
+        if self.held:
             self._move_gantry()
+        self.sim.data.eq_active[self._weld] = self.held
         self.sim.write(self._limp if target is None else target)
         return self.sim.read()
 
@@ -75,6 +83,8 @@ class GantryRobot:
         most_m = _GANTRY_SPEED_M_S / PHYSICS_HZ
         height = self.sim.data.mocap_pos[0]
         height[2] += min(most_m, max(-most_m, wanted_m - height[2]))
+        if self.gantry == GANTRY_FREE and height[2] <= g1.STANDING_PELVIS_HEIGHT_M:
+            self.held = False
 
 
 def _add_gantry(spec: mujoco.MjSpec) -> None:

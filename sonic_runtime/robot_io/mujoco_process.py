@@ -171,7 +171,7 @@ class SimStep:
         fields["damping_since_ns"] = commands.damping_since_ns
         fields["skipped_ns"] = self.skipped_ns
         fields["speed"] = self._speed
-        fields["gantry"] = self._robot.gantry
+        fields["held"] = self._robot.held
         fields["resets"] = self._resets
         self._status.put()
 

@@ -91,13 +91,13 @@ SIM_STATUS = np.dtype(
         ("damping_since_ns", "<i8"),
         ("skipped_ns", "<i8"),
         ("speed", "<f8"),
-        ("gantry", "<u8"),
+        ("held", "<u8"),
         ("resets", "<u8"),
     ]
 )
 """What the simulated robot did: steps, commands received and when the last one was, since when every received command
 was damping (0 where the last one was not), time left out because the machine was too slow, speed over the last second
-(1 is real time), and what the gantry does."""
+(1 is real time), whether the gantry carries the robot, and how often it was reset."""
 
 
 def damping_target(gain_nm_s_per_rad: float) -> JointTarget:

@@ -80,7 +80,7 @@ class SimulatedRobot:
     """Starts the simulator's process, and ends it.
 
     It is a ReportSink: the mode of each tick tells the gantry to hold (waiting, ramp), to lower the robot to the ground
-    (ready), or to let go (stand, active). The process goes on for three seconds when this one is killed.
+    (ready), or to let go there (stand, active). The process goes on for three seconds when this one is killed.
 
     Args:
         start: "hanging" above the ground with all joints at zero, or "standing" in the default pose.
@@ -149,7 +149,7 @@ class SimulatedRobot:
         self._ask()
 
     def hold(self, held: bool) -> None:
-        """Let the gantry carry the robot from now on, or let go of it."""
+        """Let the gantry carry the robot from now on, or put it on the ground and let go of it."""
         self._gantry = GANTRY_HOLD if held else GANTRY_FREE
         self._ask()
 
@@ -166,7 +166,7 @@ class SimulatedRobot:
             damping_since_ns=int(fields["damping_since_ns"][0]),
             skipped_s=int(fields["skipped_ns"][0]) * 1e-9,
             speed=float(fields["speed"][0]),
-            held=int(fields["gantry"][0]) != GANTRY_FREE,
+            held=bool(fields["held"][0]),
             resets=int(fields["resets"][0]),
         )
 

@@ -172,7 +172,8 @@ class WriterLink:
         """Return whether the writer is gone; one whose heartbeat is too old is killed, so that it cannot come back."""
         code = self._writer.exit_code
         if code is not None:
-            self._problem = self._problem or f"writer: its process has ended (exit code {code}); {self._last_words()}"
+            words = f"; it said: {self._last_words()}" if code > 0 else ""
+            self._problem = self._problem or f"writer: its process has ended (exit code {code}){words}"
             return True
         record = self._status.newest()
         age_ns = 0 if record is None else time.monotonic_ns() - int(record.fields["stamp_ns"][0])
@@ -187,7 +188,7 @@ class WriterLink:
         return True
 
     def _last_words(self) -> str:
-        return " / ".join(self._writer.output().splitlines()[-3:]) or "it said nothing"
+        return " / ".join(self._writer.output().splitlines()[-3:])
 
     def _await_heartbeat(self) -> None:
         deadline = time.monotonic() + _START_S

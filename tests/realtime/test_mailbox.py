@@ -138,7 +138,7 @@ def test_records_are_whole_while_another_process_writes_without_pause(fd):
 def test_another_layout_is_refused(fd):
     with pytest.raises(RobotError, match="same version"):
         MailboxReader(fd, np.dtype([("number", "<u8"), ("others", "<f8", (200,))]))
-    with pytest.raises(RobotError, match="expected .* bytes behind descriptor"):
+    with pytest.raises(RobotError, match=r"expected .* bytes behind descriptor"):
         MailboxReader(fd, np.dtype([("number", "<u8"), ("values", "<f8", (2000,))]))
 
 
@@ -147,7 +147,7 @@ def test_what_is_no_mailbox_is_refused(tmp_path):
     with pytest.raises(RobotError, match="magic"):
         MailboxReader(blank, LAYOUT)
     os.close(blank)
-    with pytest.raises(RobotError, match="expected .* bytes behind descriptor"):
+    with pytest.raises(RobotError, match=r"expected .* bytes behind descriptor"):
         MailboxReader(blank, LAYOUT)
 
 

@@ -1,6 +1,7 @@
 """The writer's cycle: what is repeated, and everything that makes it damp and never stop damping."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -146,6 +147,24 @@ def test_motors_that_take_nothing_are_tried_again_with_damping(rig):
     rig.cycle.run(START + 2 * MS)
     assert rig.cycle.reason == REASON_OUTPUT
     assert [is_damping(t) for t in rig.motors.written] == [True]
+
+
+def test_the_cycle_keeps_no_memory(rig):
+    def run(cycles):
+        for i in range(cycles):
+            if i % 10 == 0:
+                rig.command(START + 2 * i * MS)
+            rig.cycle.run(START + 2 * i * MS)
+            rig.motors.written.clear()
+
+    tracemalloc.start()
+    try:
+        run(200)
+        before = tracemalloc.get_traced_memory()[0]
+        run(5000)
+        assert tracemalloc.get_traced_memory()[0] - before < 2048
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_wrong_specification_is_told(capsys):
