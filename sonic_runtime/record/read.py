@@ -34,6 +34,7 @@ class RecordedTick:
     Attributes:
         index: number of the tick.
         now_ns: time of the loop when the mode was decided [ns].
+        wall_ns: the same as a time of day, since 1970 [ns].
         mode: mode of the guard.
         controller: controller in charge.
         state: what the robot measured.
@@ -50,6 +51,7 @@ class RecordedTick:
 
     index: int
     now_ns: int
+    wall_ns: int
     mode: Mode
     controller: str
     state: RobotState
@@ -115,20 +117,22 @@ class Recording:
         """
         self.broken_off = ""
         waiting: list[tuple[str, Content]] = []
-        for topic, content in self._messages():
+        wall_ns = 0
+        for topic, content, time_ns in self._messages():
             if topic == ch.TICK.topic and waiting:
-                yield _tick(waiting, self.path)
+                yield _tick(waiting, wall_ns, self.path)
                 waiting = []
+            wall_ns = time_ns
             waiting.append((topic, content))
         # the last tick of a broken file may lack messages
         if waiting and not self.broken_off:
-            yield _tick(waiting, self.path)
+            yield _tick(waiting, wall_ns, self.path)
 
     def messages(self, topic: str) -> Iterator[Content]:
         """Yield the messages of one channel, such as the inputs of a network."""
-        yield from (content for found, content in self._messages() if found == topic)
+        yield from (content for found, content, _ in self._messages() if found == topic)
 
-    def _messages(self) -> Iterator[tuple[str, Content]]:
+    def _messages(self) -> Iterator[tuple[str, Content, int]]:
         topics: dict[int, str] = {}
         with self._open() as stream:
             for record in self._records(stream):
@@ -136,7 +140,7 @@ class Recording:
                     topics[record.id] = record.topic
                 elif isinstance(record, Message) and topics.get(record.channel_id) in ch.CHANNELS:
                     topic = topics[record.channel_id]
-                    yield topic, ch.from_json(ch.CHANNELS[topic], record.data)
+                    yield topic, ch.from_json(ch.CHANNELS[topic], record.data), record.log_time
 
     def _open(self) -> BinaryIO:
         try:
@@ -160,7 +164,7 @@ class Recording:
             yield record
 
 
-def _tick(messages: list[tuple[str, Content]], path: Path) -> RecordedTick:
+def _tick(messages: list[tuple[str, Content]], wall_ns: int, path: Path) -> RecordedTick:
     found = {topic: content for topic, content in messages if topic not in (ch.OPERATOR.topic, ch.STREAM.topic)}
     missing = [c.topic for c in (ch.TICK, ch.STATE, ch.COMMAND, ch.GUARD, ch.TIMING, ch.INPUTS) if c.topic not in found]
     if missing:
@@ -171,6 +175,7 @@ def _tick(messages: list[tuple[str, Content]], path: Path) -> RecordedTick:
     return RecordedTick(
         index=head["tick"],
         now_ns=head["now_ns"],
+        wall_ns=wall_ns,
         mode=cast("Mode", head["mode"]),
         controller=head["controller"],
         state=RobotState(**_without_tick(found[ch.STATE.topic])),

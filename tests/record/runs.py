@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import RunConfig, build_parts, load_policy
+from sonic_runtime.app import RunConfig, build_parts, load_policy, stream_of
 from sonic_runtime.clock import LockstepClock
 from sonic_runtime.config import load_config
 from sonic_runtime.loop import Loop, RunLimits
@@ -21,7 +21,6 @@ from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.robots import g1
 from teleop.motion_file import MotionFile
 from teleop.pose_packet import PoseFrames, pack_pose
-from teleop.pose_stream import PoseStream
 from teleop.standing import StandFirst
 
 
@@ -91,7 +90,7 @@ def record_run(
         clips = {str(config.goals.motion): clip}
     else:
         inbox = tape.inbox("stream", ListInbox(pose_messages(clip, ticks)))
-        goals = StandFirst(PoseStream(inbox, window_frames=controller.look_ahead_frames("g1")))
+        goals = StandFirst(stream_of(inbox, controller))
     parts = build_parts(
         robot=MujocoSim(clock.now_ns), goals=goals, controller=controller, guard=config.guard, clock=clock,
         operator=operator, ramp_s=config.ramp_s, begins="stand" if operator is None else "waiting",
