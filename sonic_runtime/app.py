@@ -32,11 +32,13 @@ from sonic_runtime.robots import g1
 from sonic_runtime.tick import TickParts
 from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
-from teleop.inbox import ZmqInbox
+from teleop.inbox import Inbox, ZmqInbox
 from teleop.motion_file import MotionFile
 from teleop.operator_inputs import NoOperator
-from teleop.pose_stream import PoseStream, StreamCounters
+from teleop.pose_packet import TOPIC as POSE_TOPIC
+from teleop.pose_stream import PoseStream
 from teleop.standing import StandFirst, Standing
+from teleop.stream_counters import StreamCounters
 
 T = TypeVar("T")
 
@@ -232,8 +234,14 @@ class Goals(NamedTuple):
 
 
 def open_stream(endpoint: str, controller: TrackMotion) -> PoseStream:
-    """Connect to the pose topic at an address, with the look-ahead of the g1 encoder, which reads pose version 1."""
-    return PoseStream(ZmqInbox(endpoint, ["pose"]), window_frames=controller.look_ahead_frames("g1"))
+    """Connect to the pose topic at an address."""
+    return stream_of(ZmqInbox(endpoint, [POSE_TOPIC]), controller)
+
+
+def stream_of(inbox: Inbox, controller: TrackMotion, *, takes_tokens: bool = False) -> PoseStream:
+    """Return a stream of the messages of an inbox, with the look-ahead of every encoder of the policy."""
+    look_ahead = {spec.name: controller.look_ahead_frames(spec.name) for spec in controller.policy.encoder.encoders}
+    return PoseStream(inbox, look_ahead, takes_tokens=takes_tokens)
 
 
 def _stream(config: GoalsConfig, controller: TrackMotion, clock: Clock) -> Goals:

@@ -37,9 +37,9 @@ from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.view import require_viser, start_view
 from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
-from teleop.pose_stream import StreamCounters
 from teleop.standing import StandFirst
 from teleop.stream_command import single_clip
+from teleop.stream_counters import StreamCounters
 from teleop.stream_track import StreamTrack, build_track
 
 _DESCRIPTION = """Simulator and controller in real time, tracking a walk that a separate process streams over ZeroMQ.

@@ -4,11 +4,15 @@ The rules are the published ones of SONIC. Window [start, end] and incoming chun
 `cursor` the position of the frame played now, checked in this order:
 
     no window yet                                        reset
+    another protocol version                             reset
     first <= start                                       reset   the sender began anew
     last <= end                                          reset   nothing new: a duplicate or an older chunk
     frames kept before the chunk > 205                   reset   playback lags too far (15000 with catch_up=false)
     first > end + step                                   reset   a hole between old and new frames
     otherwise                                            merge
+
+Versions 1 to 3 of the protocol merge alike, each with the tracks it carries. SONIC ends streaming where the version
+changes; here the window begins anew, and `pose_stream.py` says when a change is taken at all.
 
 On a merge at most five frames before the cursor are kept, and the incoming frames override the overlap. Two cases the
 rules leave open are resets here: another spacing of frame numbers than before, and a chunk that falls between the
@@ -17,13 +21,14 @@ frame numbers of the window.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from sonic_runtime.contract.messages import Array
-from teleop.pose_packet import PoseFrames
+from teleop.pose_packet import Frames
 
 HISTORY_FRAMES = 5
 """[frame] Kept before the cursor."""
@@ -32,7 +37,7 @@ MAX_KEPT_FRAMES = 205
 MAX_WINDOW_FRAMES = 15000
 """[frame] Five minutes; SONIC's buffer size. Without a bound a sender with catch_up=false could fill the memory."""
 
-ResetReason = Literal["first", "restart", "not_newer", "lagging", "hole", "spacing"]
+ResetReason = Literal["first", "version", "restart", "not_newer", "lagging", "hole", "spacing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,21 +45,19 @@ class Window:
     """The reference frames known now.
 
     Attributes:
+        version: protocol version of its frames.
         start: number of the first frame.
         step: spacing of the frame numbers.
-        joint_pos_pol: (T, 29) f64 [rad], policy order.
-        joint_vel_pol: (T, 29) f64 [rad/s], policy order.
-        root_quat_wxyz: (T, 4) f64, world of the reference.
+        tracks: arrays of T frames by the name of the field of a `Reference` that they fill.
     """
 
+    version: int
     start: int
     step: int
-    joint_pos_pol: Array
-    joint_vel_pol: Array
-    root_quat_wxyz: Array
+    tracks: Mapping[str, Array]
 
     def __len__(self) -> int:
-        return len(self.joint_pos_pol)
+        return len(self.tracks["root_quat_wxyz"])
 
     @property
     def end(self) -> int:
@@ -71,7 +74,7 @@ class Merge:
     reset: ResetReason | None
 
 
-def merge(window: Window | None, cursor: int, incoming: PoseFrames) -> Merge:
+def merge(window: Window | None, cursor: int, incoming: Frames) -> Merge:
     """Add a chunk to the window.
 
     Args:
@@ -81,6 +84,8 @@ def merge(window: Window | None, cursor: int, incoming: PoseFrames) -> Merge:
     """
     if window is None:
         return _reset(incoming, "first")
+    if incoming.version != window.version:
+        return _reset(incoming, "version")
     step = window.step
     first = int(incoming.frame_index[0])
     last = first + incoming.step * (len(incoming) - 1)
@@ -100,23 +105,21 @@ def merge(window: Window | None, cursor: int, incoming: PoseFrames) -> Merge:
     return Merge(window=_continue(window, dropped, kept, incoming), cursor=cursor - dropped, reset=None)
 
 
-def _reset(incoming: PoseFrames, reason: ResetReason) -> Merge:
+def _reset(incoming: Frames, reason: ResetReason) -> Merge:
     window = Window(
+        version=incoming.version,
         start=int(incoming.frame_index[0]),
         step=incoming.step,
-        joint_pos_pol=incoming.joint_pos_pol,
-        joint_vel_pol=incoming.joint_vel_pol,
-        root_quat_wxyz=incoming.root_quat_wxyz,
+        tracks=incoming.tracks(),
     )
     return Merge(window=window, cursor=0, reset=reason)
 
 
-def _continue(window: Window, dropped: int, kept: int, incoming: PoseFrames) -> Window:
+def _continue(window: Window, dropped: int, kept: int, incoming: Frames) -> Window:
     old = slice(dropped, dropped + kept)
     return Window(
+        version=window.version,
         start=window.start + window.step * dropped,
         step=window.step,
-        joint_pos_pol=np.concatenate([window.joint_pos_pol[old], incoming.joint_pos_pol]),
-        joint_vel_pol=np.concatenate([window.joint_vel_pol[old], incoming.joint_vel_pol]),
-        root_quat_wxyz=np.concatenate([window.root_quat_wxyz[old], incoming.root_quat_wxyz]),
+        tracks={name: np.concatenate([window.tracks[name][old], new]) for name, new in incoming.tracks().items()},
     )

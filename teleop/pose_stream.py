@@ -1,166 +1,278 @@
-"""Goals from the `pose` topic over ZeroMQ: connect, take what has arrived, merge, play one frame per tick.
+"""Goals from the `pose` topic: take what has arrived, merge, play one frame per tick.
 
 Runs in the command stage of the tick and never blocks: each call takes at most MAX_MESSAGES_PER_TICK messages from its
-inbox without waiting. There is no thread of ours and no lock; one chunk of 60 frames costs about 0.15 ms
-(tests/teleop/test_pose_stream.py measures it). What is malformed is counted and dropped, and the reference goes on as
-it was. Messages are stamped with the time of the state they came with, so that the same states and messages give the
-same goals again.
+inbox without waiting. There is no thread of ours and no lock; `sonic-bench streams` measures what a message costs. What
+is malformed is counted and dropped, and the reference goes on as it was. Messages are stamped with the time of the
+state they came with, so that the same states and messages give the same goals again.
 
-Playback holds its frame while fewer frames lie ahead than the policy looks at: 46 for the g1 encoder (ten frames, five
-apart). A sender therefore sends chunks that reach further ahead than that, or accepts 0.92 s of delay.
+Encoders. The version of the protocol selects one: 1 g1, or teleop where the message carries VR points and the policy
+has that encoder; 2 and 3 smpl. VR points beside SMPL are ignored: SONIC's headset client sends both, with legs at zero.
+Version 4 brings tokens, which need none. A message whose encoder the policy lacks is rejected.
+
+Playback holds its frame while fewer frames lie ahead than that encoder looks at: 46 for the g1 encoder of the released
+policy (ten frames, five apart), 10 for its smpl encoder. A sender therefore sends chunks that reach further ahead than
+that, or accepts the delay: 0.92 s and 0.2 s.
+
+A version is kept while it is spoken. Messages of another one are rejected until the first has been silent for
+VERSION_HANDOVER_NS; then the stream begins anew. Two senders on one topic thus cannot pull the robot to and fro.
+
+"pause" holds the frame played now, at rest, whatever the stream does; "play" goes on from the newest chunk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from sonic_runtime.contract.errors import ConfigError, WireError
-from sonic_runtime.contract.messages import Goal, Reference, RobotState
+from sonic_runtime.contract.messages import Array, Goal, Reference, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
+from sonic_runtime.motions.standing_reference import heading_of_state, standing_reference
 from teleop.heading import Heading
 from teleop.inbox import Inbox
-from teleop.merge import ResetReason, Window, merge
-from teleop.pose_packet import PoseFrames, unpack_pose
+from teleop.merge import Window, merge
+from teleop.pose_packet import Frames, PoseMessage, TokenMessage, VrPoints, unpack_pose
+from teleop.stream_counters import StreamCounters
 
 MAX_MESSAGES_PER_TICK = 8
-"""A sender at 50 Hz brings one a tick; eight let a backlog shrink and keep a flood below 1 ms a tick."""
+"""A sender at 50 Hz brings one a tick; eight let a backlog shrink and bound what a flood costs."""
+VERSION_HANDOVER_NS = 200_000_000
+"""Silence of one protocol version after which another one is taken: ten messages at 50 Hz, and less than what the
+guard lets a stream be silent."""
 
-
-@dataclass(slots=True)
-class StreamCounters:
-    """What a stream has brought so far.
-
-    Attributes:
-        received: messages taken from the socket.
-        rejected: messages that were malformed or foreign.
-        last_rejection: why the last one was rejected.
-        repeated: messages with the frame numbers of the one before; they do not keep a stream alive.
-        resets: how often the window began anew, by reason; "first" is the ordinary start.
-        holes: chunks that left frames out between the window and themselves.
-        missing_frames: frames left out by holes.
-        holds: how often playback, once begun, had to stop because the stream did not reach far enough ahead.
-        held_ticks: ticks it stood still in all.
-    """
-
-    received: int = 0
-    rejected: int = 0
-    last_rejection: str = ""
-    repeated: int = 0
-    resets: dict[ResetReason, int] = field(default_factory=dict)
-    holes: int = 0
-    missing_frames: int = 0
-    holds: int = 0
-    held_ticks: int = 0
-
-    @property
-    def gaps(self) -> int:
-        """Breaks of the reference the robot felt: jumps to a new window after the first, and stops of playback."""
-        jumps = sum(count for reason, count in self.resets.items() if reason != "first")
-        return jumps + self.holds
-
-    def line(self) -> str:
-        """Return the counts in one line, with the reason of the last rejection."""
-        resets = ", ".join(f"{reason} {count}" for reason, count in self.resets.items()) or "none"
-        rejected = f"{self.rejected} rejected" + (f" (the last: {self.last_rejection})" if self.rejected else "")
-        return (
-            f"{self.received} messages, {rejected}, {self.repeated} repeated; gaps: {self.gaps}, of these holds: "
-            f"{self.holds} ({self.held_ticks} ticks); window begun: {resets}"
-        )
+_ANCHORING = ("start", "recenter", "source")
+"""Events on which the reference is turned to where the robot faces: something else was in charge until now."""
 
 
 class PoseStream:
-    """A GoalSource that plays a `pose` version 1 stream with the g1 encoder.
+    """A GoalSource that plays a `pose` stream.
 
     Args:
         inbox: where the messages come from; closed with the stream.
-        window_frames: frames, the played one included, that the policy looks at.
+        look_ahead: for each encoder of the policy, the frames it looks at, the played one included.
+        takes_tokens: whether the policy can follow ready tokens.
+
+    Attributes:
+        counters: what came.
 
     Raises:
-        ConfigError: the window is below one frame.
+        ConfigError: a look-ahead is below one frame.
     """
 
-    def __init__(self, inbox: Inbox, *, window_frames: int) -> None:
-        if window_frames < 1:
-            raise ConfigError(f"stream window: expected at least 1 frame, got {window_frames}")
+    def __init__(self, inbox: Inbox, look_ahead: Mapping[str, int], *, takes_tokens: bool = False) -> None:
+        for encoder, frames in look_ahead.items():
+            if frames < 1:
+                raise ConfigError(f"stream: look-ahead of encoder {encoder}: expected at least 1 frame, got {frames}")
         self.counters = StreamCounters()
-        self._window_frames = window_frames
+        self._inbox = inbox
+        self._look_ahead = dict(look_ahead)
+        self._takes_tokens = takes_tokens
+        self._version: int | None = None
+        self._heard_ns = 0
+        self._arrival_ns: int | None = None
+        self._last_chunk: tuple[int, int] | None = None
         self._window: Window | None = None
         self._cursor = 0
         self._holding = False
-        self._arrival_ns = 0
-        self._last_chunk: tuple[int, int] | None = None
+        self._vr: VrPoints | None = None
+        self._token: TokenMessage | None = None
+        self._hands: Array | None = None
         self._heading = Heading()
-        self._inbox = inbox
+        self._standing = standing_reference()
+        self._paused: Goal | None = None
 
-    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
-        """Return the frame to track now, None until a first chunk came."""
-        self._take_messages(state)
-        if self._window is None:
-            return None
-        window, cursor = self._window, self._cursor
-        if cursor == 0:
-            self._heading.first_frame(window.root_quat_wxyz[0])
-        goal = Goal(
-            reference=Reference(
-                joint_pos_pol=window.joint_pos_pol,
-                joint_vel_pol=window.joint_vel_pol,
-                root_quat_wxyz=window.root_quat_wxyz,
-                cursor=cursor,
-                first_index=window.start,
-            ),
-            encoder="g1",
-            heading_quat_wxyz=self._heading.quat_wxyz(),
-            stamp_ns=self._arrival_ns,
-        )
-        self._advance(window)
-        return goal
+    @property
+    def newest_ns(self) -> int | None:
+        """When the newest data came, on the clock of the loop [ns]; None before the first."""
+        return self._arrival_ns
+
+    @property
+    def version(self) -> int | None:
+        """Protocol version spoken now, None before the first message."""
+        return self._version
 
     @property
     def frame_index(self) -> int | None:
         """Number of the frame the next goal will play, None before the first chunk."""
         return None if self._window is None else self._window.start + self._window.step * self._cursor
 
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
+        """Return the frame or token to track now, None until a first message came."""
+        self._take_messages(state)
+        for event in events:
+            self._heed(event, state)
+        if self._paused is not None:
+            return replace(self._paused, stamp_ns=state.stamp_ns)
+        goal = self._goal()
+        if goal is not None and self._window is not None:
+            self._advance(self._window, goal.encoder)
+        return goal
+
     def close(self) -> None:
         """Close the inbox; safe to call twice."""
         self._inbox.close()
 
+    def _goal(self) -> Goal | None:
+        if self._arrival_ns is None:
+            return None
+        reference, encoder, token = self._standing, "g1", None
+        if self._token is not None:
+            token = self._token.token
+        elif self._window is not None:
+            reference, encoder = self._reference(self._window), self._encoder_of(self._window.version, self._vr)
+            if self._cursor == 0:
+                self._heading.first_frame(reference.root_quat_wxyz[0])
+        return Goal(
+            reference=reference,
+            encoder=encoder,
+            heading_quat_wxyz=self._heading.quat_wxyz(),
+            stamp_ns=self._arrival_ns,
+            token=token,
+            hand_joint_pos=self._hands,
+        )
+
+    def _reference(self, window: Window) -> Reference:
+        vr_pos_b = vr_quat_b_wxyz = None
+        if self._vr is not None:
+            vr_pos_b = np.broadcast_to(self._vr.pos_b, (len(window), 3, 3))
+            vr_quat_b_wxyz = np.broadcast_to(self._vr.quat_b_wxyz, (len(window), 3, 4))
+        tracks = window.tracks
+        return Reference(
+            joint_pos_pol=tracks["joint_pos_pol"],
+            joint_vel_pol=tracks["joint_vel_pol"],
+            root_quat_wxyz=tracks["root_quat_wxyz"],
+            smpl_joints_b=tracks.get("smpl_joints_b"),
+            smpl_root_quat_wxyz=tracks.get("smpl_root_quat_wxyz"),
+            smpl_pose_rad=tracks.get("smpl_pose_rad"),
+            cursor=self._cursor,
+            vr_pos_b=vr_pos_b,
+            vr_quat_b_wxyz=vr_quat_b_wxyz,
+            first_index=window.start,
+        )
+
+    def _encoder_of(self, version: int, vr: VrPoints | None) -> str:
+        if version != 1:
+            return "smpl"
+        return "teleop" if vr is not None and "teleop" in self._look_ahead else "g1"
+
+    def _heed(self, event: OperatorEvent, state: RobotState) -> None:
+        if event.kind in _ANCHORING:
+            self._anchor(state)
+        elif event.kind == "turn":
+            self._heading.turn(event.value)
+        elif event.kind == "pause" and self._paused is None:
+            self._paused = self._held(state)
+        elif event.kind == "play" and self._paused is not None:
+            self._paused = None
+            self._anchor(state)
+
+    def _held(self, state: RobotState) -> Goal | None:
+        """Return the goal of a pause: the frame played now, at rest; standing, where tokens are played."""
+        goal = self._goal()
+        if goal is None:
+            return None
+        if goal.token is not None:
+            goal = replace(goal, token=None, heading_quat_wxyz=heading_of_state(state))
+        return replace(goal, reference=replace(goal.reference, playing=False))
+
+    def _anchor(self, state: RobotState) -> None:
+        """Let the frame played now face where the robot faces."""
+        root = self._standing.root_quat_wxyz[0]
+        if self._window is not None:
+            root = self._window.tracks["root_quat_wxyz"][self._cursor]
+        self._heading.restart(state.base_quat_wxyz, root)
+
     def _take_messages(self, state: RobotState) -> None:
-        for message in self._inbox.take(MAX_MESSAGES_PER_TICK):
+        for raw in self._inbox.take(MAX_MESSAGES_PER_TICK):
             self.counters.received += 1
             try:
-                frames = unpack_pose(message)
+                message = unpack_pose(raw)
+                self._require_use_for(message, state.stamp_ns)
             except WireError as error:
-                self.counters.rejected += 1
-                self.counters.last_rejection = str(error)
+                self.counters.reject(error)
                 continue
-            self._note_arrival(frames, state.stamp_ns)
-            self._merge(frames, state)
+            self._take(message, state)
 
-    def _note_arrival(self, frames: PoseFrames, now_ns: int) -> None:
-        """Stamp the stream, unless a sender repeats its last chunk: it lives, but its motion does not go on."""
-        first_and_last = int(frames.frame_index[0]), int(frames.frame_index[-1])
-        if first_and_last == self._last_chunk:
-            self.counters.repeated += 1
+    def _require_use_for(self, message: PoseMessage, now_ns: int) -> None:
+        """Raise WireError where the policy cannot follow this, or another version is still being spoken."""
+        version = message.version
+        if isinstance(message, TokenMessage):
+            if not self._takes_tokens:
+                raise WireError("pose: version 4 brings tokens: expected a policy that takes them, this one does not")
+        else:
+            encoder = self._encoder_of(version, message.vr)
+            if encoder not in self._look_ahead:
+                known = ", ".join(self._look_ahead) or "none"
+                raise WireError(
+                    f"pose: version {version} is read by the encoder {encoder}: expected a policy that has it, "
+                    f"this one has {known}"
+                )
+        if self._version not in (None, version) and now_ns - self._heard_ns < VERSION_HANDOVER_NS:
+            raise WireError(
+                f"pose: expected version {self._version}, which is being spoken, got {version}; "
+                f"it is taken after {VERSION_HANDOVER_NS / 1e6:g} ms without the other"
+            )
+
+    def _take(self, message: PoseMessage, state: RobotState) -> None:
+        self.counters.count_version(message.version)
+        changed = self._version not in (None, message.version)
+        self._version, self._heard_ns = message.version, state.stamp_ns
+        if isinstance(message, TokenMessage):
+            self._take_token(message, state, changed)
+        elif not self._is_repeated(message, changed):
+            self._take_frames(message, state)
+        else:
             return
-        self._last_chunk = first_and_last
-        self._arrival_ns = now_ns
+        self._arrival_ns = state.stamp_ns
+        self._take_hands(message)
 
-    def _merge(self, frames: PoseFrames, state: RobotState) -> None:
-        merged = merge(self._window, self._cursor, frames)
-        if merged.reset == "hole" and self._window is not None:
+    def _take_token(self, message: TokenMessage, state: RobotState, changed: bool) -> None:
+        if self._token is None:
+            self.counters.count_reset("version" if changed else "first")
+            self._window = self._vr = self._last_chunk = None
+            self._anchor(state)
+        self._token = message
+
+    def _is_repeated(self, frames: Frames, changed: bool) -> bool:
+        """Tell a sender that repeats its last chunk: it lives, but its motion does not go on."""
+        first_and_last = int(frames.frame_index[0]), int(frames.frame_index[-1])
+        if first_and_last == self._last_chunk and not changed:
+            self.counters.repeated += 1
+            return True
+        self._last_chunk = first_and_last
+        return False
+
+    def _take_frames(self, frames: Frames, state: RobotState) -> None:
+        # in a pause only the newest chunk is kept: playback goes on from what is sent then
+        paused = self._paused is not None
+        merged = merge(None if paused else self._window, self._cursor, frames)
+        reset = merged.reset
+        if reset == "hole" and self._window is not None:
             self.counters.holes += 1
             self.counters.missing_frames += (merged.window.start - self._window.end) // self._window.step - 1
-        self._window, self._cursor = merged.window, merged.cursor
-        if merged.reset is not None:
-            self.counters.resets[merged.reset] = self.counters.resets.get(merged.reset, 0) + 1
+        if self._token is not None:
+            self._token, reset = None, "version"
+        self._window, self._cursor, self._vr = merged.window, merged.cursor, frames.vr
+        if reset is not None:
             self._holding = False
-            self._heading.restart(state.base_quat_wxyz, merged.window.root_quat_wxyz[0])
+            self._anchor(state)
+        if reset is not None and not paused:
+            self.counters.count_reset(reset)
         if frames.heading_increment_rad:
             self._heading.turn(frames.heading_increment_rad)
 
-    def _advance(self, window: Window) -> None:
-        if self._cursor < len(window) - self._window_frames:
+    def _take_hands(self, message: PoseMessage) -> None:
+        """Take the hands that were sent; a side that is not keeps its last angles."""
+        sides = message.hands.left_pos, message.hands.right_pos
+        if all(side is None for side in sides):
+            return
+        known = np.zeros((2, 7)) if self._hands is None else self._hands
+        self._hands = np.stack([old if new is None else new for new, old in zip(sides, known, strict=True)])
+
+    def _advance(self, window: Window, encoder: str) -> None:
+        if self._cursor < len(window) - self._look_ahead[encoder]:
             self._cursor += 1
             self._holding = False
             return

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import RunConfig, build_parts, load_policy
+from sonic_runtime.app import RunConfig, build_parts, load_policy, stream_of
 from sonic_runtime.contract.errors import RecordingError
 from sonic_runtime.contract.ports import GoalSource
 from sonic_runtime.motions.clip import Clip
@@ -20,7 +20,6 @@ from sonic_runtime.record.read import Recording
 from sonic_runtime.record.stand_ins import RecordedClock, RecordedOperator, RecordedRobot, RecordedWorld
 from sonic_runtime.tick import TickParts
 from teleop.motion_file import MotionFile
-from teleop.pose_stream import PoseStream
 from teleop.standing import StandFirst, Standing
 
 STREAM_INBOX = "stream"
@@ -106,5 +105,4 @@ def _goals(config: RunConfig, controller: TrackMotion, world: RecordedWorld, cli
         if goals.motion is None or goals.motion not in clips:
             raise RecordingError(f"recording: expected the clip {goals.motion!r} in it, found {list(clips) or 'none'}")
         return MotionFile(clips[goals.motion], goals.encoder, align_heading=True)
-    stream = PoseStream(world.inbox(STREAM_INBOX), window_frames=controller.look_ahead_frames("g1"))
-    return StandFirst(stream)
+    return StandFirst(stream_of(world.inbox(STREAM_INBOX), controller))

@@ -50,7 +50,7 @@ def test_a_stream_that_breaks_ends_in_damping(broken):
     with zmq.Context() as context, context.socket(zmq.PUB) as socket:
         socket.set(zmq.LINGER, 0)
         port = socket.bind_to_random_port("tcp://127.0.0.1")
-        stream = PoseStream(ZmqInbox(f"tcp://127.0.0.1:{port}", ["pose"]), window_frames=46)
+        stream = PoseStream(ZmqInbox(f"tcp://127.0.0.1:{port}", ["pose"]), {"g1": 46})
         over = threading.Event()
 
         def send():

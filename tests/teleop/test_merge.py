@@ -24,7 +24,7 @@ def window(first: int, count: int, step: int = 1) -> Window:
 
 
 def numbers(of: Window) -> list[float]:
-    return of.joint_pos_pol[:, 0].tolist()
+    return of.tracks["joint_pos_pol"][:, 0].tolist()
 
 
 def test_first_chunk_starts_the_window():
@@ -75,7 +75,8 @@ def test_merge_keeps_five_frames_before_the_cursor_and_overrides_the_overlap():
     # new start = min(100 + (12 - 5), 115) = 107: frames 107..114 are kept
     assert numbers(merged.window) == [*range(107, 115), *np.arange(115.5, 125.0)]
     assert (merged.reset, merged.cursor, merged.window.end) == (None, 5, 124)
-    np.testing.assert_array_equal(merged.window.joint_vel_pol, -merged.window.joint_pos_pol)
+    tracks = merged.window.tracks
+    np.testing.assert_array_equal(tracks["joint_vel_pol"], -tracks["joint_pos_pol"])
 
 
 def test_merge_before_five_frames_were_played_keeps_the_start():

@@ -9,6 +9,7 @@ import zmq
 
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.robots import g1
+from teleop.inbox import ZmqInbox
 from teleop.pose_sender import PoseSender, stream
 from teleop.pose_stream import PoseStream
 from teleop.stream_track import build_track
@@ -32,7 +33,7 @@ def test_nobody_listens(endpoint):
 
 def test_receiver_comes_and_leaves(endpoint):
     sender = PoseSender(endpoint)
-    receiver = PoseStream(endpoint, window_frames=46, now_ns=time.monotonic_ns)
+    receiver = ZmqInbox(endpoint, ["pose"])
     assert sender.wait_for_receiver(5.0)
     receiver.close()
     deadline = time.monotonic() + 5.0
@@ -55,13 +56,13 @@ def test_whole_clip_is_played_frame_by_frame_without_delay(endpoint):
     clip = turning_clip(40)
     track = build_track(clip, lead_in_s=0.0, end="stop")
     sender = PoseSender(endpoint)
-    receiver = PoseStream(endpoint, window_frames=46, now_ns=time.monotonic_ns)
+    inbox = ZmqInbox(endpoint, ["pose"])
+    receiver = PoseStream(inbox, {"g1": 46})
     assert sender.wait_for_receiver(5.0)
     numbers = []
     thread = threading.Thread(target=stream, args=(track, sender, numbers.append))
     thread.start()
-    while receiver._socket.poll(2000) == 0:
-        pass
+    assert inbox.wait(5.0)
     start = time.monotonic()
     played = []
     for tick in range(40):

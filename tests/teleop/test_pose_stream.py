@@ -59,7 +59,7 @@ class Sender:
 def link():
     """A sender and a stream with a window of 4 frames."""
     sender = Sender()
-    return sender, PoseStream(sender, window_frames=4)
+    return sender, PoseStream(sender, {"g1": 4})
 
 
 def test_nothing_yet(link):
@@ -154,7 +154,7 @@ def test_flood_is_taken_in_bounded_portions(link):
 
 def test_a_window_without_a_frame_is_refused():
     with pytest.raises(ConfigError, match="at least 1 frame"):
-        PoseStream(Sender(), window_frames=0)
+        PoseStream(Sender(), {"g1": 0})
 
 
 def test_closing_closes_the_inbox(link):
@@ -168,7 +168,7 @@ def test_closing_closes_the_inbox(link):
 @pytest.mark.benchmark
 def test_cost_of_a_tick(capsys):
     sender = Sender()
-    stream = PoseStream(sender, window_frames=46)
+    stream = PoseStream(sender, {"g1": 46})
     cost_us = []
     for tick in range(300):
         sender.send(chunk(tick, 60))

@@ -162,7 +162,7 @@ def test_pose_accepts_the_other_published_names():
 
 
 BAD_POSES = {
-    "version 3": (pack("pose", 3, {}), "version 1, got 3"),
+    "version 5": (pack("pose", 5, {}), "versions 1, 2, 3, 4, got 5"),
     "no joint_pos": (pose(joint_pos=None), "joint_pos"),
     "28 joints": (pose(joint_pos=np.zeros((3, 28), np.float32)), r"\[3, 29\], got \[3, 28\]"),
     "flat": (pose(joint_vel=np.zeros(87, np.float32)), r"\[3, 29\], got \[87\]"),
