@@ -1,4 +1,4 @@
-"""Limits of the guard; values and reasons in configs/guard."""
+"""Limits of the guard, and which of its checks can be turned off; values and reasons are in configs/guard."""
 
 from __future__ import annotations
 
@@ -6,21 +6,94 @@ from typing import Annotated
 
 import msgspec
 
+from sonic_runtime.contract.errors import ConfigError
+
+STATE_CHECKS: tuple[str, ...] = (
+    "orientation",
+    "clock",
+    "stale_state",
+    "joint_velocity",
+    "joint_range",
+    "tilt",
+    "base_height",
+    "motor_error",
+    "temperature",
+    "stale_stream",
+)
+"""Checks of what is measured and asked for, in the order in which they are made; each is also the code of its fault."""
+TARGET_LIMITS: tuple[str, ...] = (
+    "target_gains",
+    "target_velocity",
+    "target_torque_ff",
+    "target_rate",
+    "target_range",
+    "target_torque",
+)
+"""Limits of a target, in the order in which they are applied. Gains outside theirs are refused, the rest is clamped."""
+CHECKS: tuple[str, ...] = (*STATE_CHECKS, "overrun", *TARGET_LIMITS)
+"""Everything that `guard.off` may name. What is not finite, damping and the operator's stop are not among them."""
+
+_NEVER_OFF = ("non_finite", "damping", "stop")
+
 
 class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a run must end, and how far targets may reach."""
 
-    stale_stream_ms: Annotated[float, msgspec.Meta(ge=1.0, le=5000.0)]
-    """Oldest data of a reference that may still be tracked [ms]."""
+    off: tuple[str, ...]
+    """Checks that are not made, by name; shown as long as the run lasts and in its summary."""
     stale_state_ms: Annotated[float, msgspec.Meta(ge=1.0, le=1000.0)]
     """Oldest measurement that may still be acted upon [ms]."""
+    late_state_ms: Annotated[float, msgspec.Meta(ge=1.0, le=1000.0)]
+    """Age of a measurement from which on there is a warning [ms]."""
+    stale_stream_ms: Annotated[float, msgspec.Meta(ge=1.0, le=5000.0)]
+    """Oldest data of a reference that may still be tracked [ms]."""
+    late_stream_ms: Annotated[float, msgspec.Meta(ge=1.0, le=5000.0)]
+    """Age of the data of a reference from which on there is a warning [ms]."""
     overrun_ms: Annotated[float, msgspec.Meta(ge=1.0, le=1000.0)]
     """How late a tick may be before the run ends [ms]."""
-    tilt_rad: Annotated[float, msgspec.Meta(ge=0.1, le=3.2)]
-    """Largest angle between the z axis of the pelvis and the vertical [rad]."""
+    joint_velocity_fraction: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)]
+    """Largest measured speed of a joint, either way, as a share of its motor's [1]."""
     joint_range_margin_rad: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
     """How far outside its range a joint may be measured [rad]."""
-    torque_at_limit_fraction: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)]
-    """Share of the effort limit that a target may ask for at the end of the joint range."""
+    tilt_rad: Annotated[float, msgspec.Meta(ge=0.1, le=3.2)]
+    """Largest angle between the z axis of the pelvis and the vertical [rad]."""
+    base_height_m: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+    """Least height of the pelvis above the ground, where a backend knows it [m]."""
+    motor_error_ticks: Annotated[int, msgspec.Meta(ge=1, le=50)]
+    """Ticks in a row in which a motor may report an error before the run ends; the first is a warning."""
+    temperature_limit_c: Annotated[float, msgspec.Meta(ge=20.0, le=200.0)]
+    """Highest temperature of a motor [degrees Celsius]."""
+    temperature_warning_c: Annotated[float, msgspec.Meta(ge=20.0, le=200.0)]
+    """Temperature of a motor from which on there is a warning [degrees Celsius]."""
+    temperature_clear_c: Annotated[float, msgspec.Meta(ge=20.0, le=200.0)]
+    """Temperature below which that warning ends [degrees Celsius]."""
+    target_stiffness_rad: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)]
+    """Least error of position at which a stiffness may ask for the full effort [rad]; a smaller one is refused."""
+    target_damping_nm_s_per_rad: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)]
+    """Largest velocity gain of a target [N m s/rad]; a larger one is refused."""
+    target_damping_s: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+    """Least velocity gain as a share of the stiffness [s]; a smaller one is refused."""
+    target_velocity_fraction: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)]
+    """Largest velocity target as a share of the motor's speed [1]."""
+    target_torque_ff_fraction: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)]
+    """Largest feed-forward torque as a share of the effort limit [1]."""
+    target_rate_fraction: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)]
+    """How much torque a position target may add from one tick to the next, as a share of the effort limit [1]."""
+    target_range_fraction: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)]
+    """Share of the effort limit that a position target may ask for at the end of the joint range [1]."""
+    target_torque_fraction: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)]
+    """Largest torque that the PD law makes of a target when it is written, as a share of the effort limit [1]."""
     damping_nm_s_per_rad: Annotated[float, msgspec.Meta(ge=0.1, le=50.0)]
     """Velocity gain of every joint in damping [N m s/rad]."""
+
+    def __post_init__(self) -> None:
+        """Check the names of `off`.
+
+        Raises:
+            ConfigError: one is unknown, or cannot be turned off.
+        """
+        for name in self.off:
+            if name in _NEVER_OFF:
+                raise ConfigError(f"guard.off: {name} cannot be turned off; expected some of {', '.join(CHECKS)}")
+            if name not in CHECKS:
+                raise ConfigError(f"guard.off: expected some of {', '.join(CHECKS)}; got {name!r}")

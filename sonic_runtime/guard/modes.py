@@ -20,7 +20,8 @@ from sonic_runtime.contract.messages import Decision, Fault, Goal, JointTarget, 
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.guard.limits import TargetLimits
-from sonic_runtime.guard.watchdog import check, stale_goal
+from sonic_runtime.guard.warning import GuardWarning, Warnings
+from sonic_runtime.guard.watchdog import Watchdog
 
 
 class Guard:
@@ -37,6 +38,8 @@ class Guard:
         stopped: whether the operator asked for the end.
         refusal: why the last "start" was refused; empty where it was not.
         limits: counts how often targets were clamped.
+        warning_counts: how often each warning came, by code.
+        off: names of the checks that are not made.
     """
 
     def __init__(self, config: GuardConfig, ramp_s: float = 0.0, begins: Literal["waiting", "stand"] = "stand") -> None:
@@ -44,11 +47,20 @@ class Guard:
         self.fault: Fault | None = None
         self.stopped = False
         self.refusal = ""
-        self.limits = TargetLimits(config.torque_at_limit_fraction)
+        self.limits = TargetLimits(config)
+        self.off: tuple[str, ...] = config.off
         self._config = config
+        self._watchdog = Watchdog(config)
+        self._warnings = Warnings(config)
+        self.warning_counts = self._warnings.counts
         self._ramp_ns = round(ramp_s * 1e9)
         self._ramp_start_ns = 0
         self._damping = False
+
+    @property
+    def warnings(self) -> list[GuardWarning]:
+        """What is not well now but no fault, oldest first."""
+        return self._warnings.active
 
     def decide(self, state: RobotState, goal: Goal | None, events: Sequence[OperatorEvent], now_ns: int) -> Mode:
         """Return the mode of this tick; a stop of the operator or any reason of the watchdog leads to damping.
@@ -62,11 +74,12 @@ class Guard:
         if any(event.kind == "stop" for event in events):
             self.stopped = True
             self.release()
+        self._warnings.update(state, goal, now_ns)
         if self._damping:
             return self.mode
         # a goal that is already stale when tracking would begin is no goal; one that gets stale later is a fault
-        tracked = goal if self.mode == "active" or stale_goal(goal, now_ns, self._config) is None else None
-        fault = check(state, tracked, now_ns, self._config)
+        tracked = goal if self.mode == "active" or not self._watchdog.is_stale(goal, now_ns) else None
+        fault = self._watchdog.check(state, tracked, now_ns)
         if fault is not None and self.mode != "waiting":
             self.fail(fault)
             return self.mode
@@ -75,8 +88,19 @@ class Guard:
         return self.mode
 
     def admit(self, decision: Decision, state: RobotState) -> JointTarget | None:
-        """Return the target to write; None where it must not be written, and then the run is in damping."""
-        limited = self.limits.apply(decision)
+        """Return the target to write, within limits; None where damping must be written in its place.
+
+        That is so in the modes waiting and damping, whatever a controller wants, and where the target is refused, and
+        then the mode is damping from now on.
+
+        Args:
+            decision: what a controller wants.
+            state: measured in this tick, the one that `decide` has seen.
+        """
+        if self.mode in ("waiting", "damping"):
+            self.limits.forget()
+            return None
+        limited = self.limits.apply(decision, state)
         if limited.fault is None:
             return limited.target
         self.fail(limited.fault)
@@ -89,7 +113,7 @@ class Guard:
 
     def note_late(self, late_ns: int) -> None:
         """Take note of how long after its deadline [ns] a tick was over; too long is a fault."""
-        if late_ns * 1e-6 > self._config.overrun_ms:
+        if late_ns * 1e-6 > self._config.overrun_ms and "overrun" not in self.off:
             detail = f"the loop was {late_ns * 1e-6:.0f} ms late for a tick (limit {self._config.overrun_ms:g} ms)"
             self.fail(Fault(code="overrun", detail=detail))
 

@@ -1,9 +1,14 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from sonic_runtime.contract.messages import Fault
+from sonic_runtime.contract.messages import Decision, Fault
 from sonic_runtime.contract.operator import OperatorEvent
+from sonic_runtime.guard.config import CHECKS
 from sonic_runtime.guard.modes import Guard
-from tests.fakes.parts import guard_config, make_goal, make_state
+from sonic_runtime.robots import g1
+from tests.fakes.parts import guard_config, make_goal, make_state, make_target
 
 S = 1_000_000_000
 
@@ -116,3 +121,61 @@ def test_a_loop_that_is_late_ends_in_damping():
     assert guard.mode == "active"
     guard.note_late(51_000_000)
     assert (guard.mode, guard.fault.code) == ("damping", "overrun")
+
+
+def test_in_waiting_and_damping_no_target_of_a_controller_comes_through():
+    guard, decision = waiting(), Decision(target=make_target())
+    assert guard.admit(decision, make_state()) is None
+    decide(guard, 0.0)
+    assert (guard.admit(decision, make_state()), guard.mode, guard.fault) == (None, "waiting", None)
+    decide(guard, 0.02, "start")
+    assert guard.admit(decision, make_state()) is decision.target
+    guard.release()
+    assert guard.admit(decision, make_state()) is None
+
+
+def test_a_refused_target_ends_the_run():
+    guard = Guard(guard_config())
+    decide(guard, 0.0)
+    stiff = replace(make_target(), stiffness_hw=np.full(29, 2000.0))
+    assert guard.admit(Decision(target=stiff), make_state()) is None
+    assert (guard.mode, guard.fault.code) == ("damping", "target_gains")
+
+
+def test_after_damping_the_rate_begins_at_the_measured_angle():
+    guard = waiting(ramp_s=0.0)
+    decide(guard, 0.0, "start")
+    far = make_state(joint_pos_hw=g1.DEFAULT_POS_HW + 0.3)
+    target = make_target(g1.DEFAULT_POS_HW + 0.3)
+    assert guard.admit(Decision(target=target), far) is target
+
+
+def test_a_loop_that_is_late_goes_on_where_that_check_is_off():
+    guard = Guard(guard_config(off=("overrun",)))
+    decide(guard, 0.0)
+    guard.note_late(10 * S)
+    assert guard.mode == "active"
+    assert guard.off == ("overrun",)
+
+
+def test_a_stream_may_be_stale_where_that_check_is_off_but_not_vanish():
+    guard = Guard(guard_config(off=("stale_stream",)))
+    assert decide(guard, 10.0, goal=make_goal(stamp_ns=0)) == "active"
+    assert decide(guard, 10.02, goal=False) == "damping"
+    assert guard.fault.code == "stale_stream"
+
+
+@pytest.mark.parametrize("mode", ["stand", "active", "ramp"])
+def test_nothing_turned_off_takes_the_stop_away(mode):
+    guard = Guard(guard_config(off=CHECKS))
+    guard.mode = mode
+    assert decide(guard, 0.0, "stop") == "damping"
+    assert guard.stopped
+
+
+def test_the_warnings_of_a_tick_are_the_guards():
+    guard = Guard(guard_config())
+    decide(guard, 10.0, motor_temperature_c_hw=np.full(29, 91.0))
+    assert [warning.code for warning in guard.warnings] == ["temperature"]
+    assert guard.mode == "active"
+    assert guard.warning_counts == {"temperature": 1}
