@@ -1,7 +1,7 @@
 """Lockstep evaluation: a policy tracks clips in MuJoCo, each from its own first frame, as fast as it goes.
 
 The robot is put into the position and velocity of the first frame; from then on nothing helps it. What the guard would
-do about a robot that leans is left out, because some motions lie down and the rule of success judges it better.
+do about a robot that leans or is low is turned off: some motions lie down, and the rule of success judges it better.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sonic_runtime.results.tracking import Bodies, ClipResult, TrackingErrors, j
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from teleop.motion_file import MotionFile
 
-_ANY_TILT_RAD = 3.2
+_NOT_JUDGED = ("tilt", "base_height")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Evaluator:
 
     Args:
         policy: name or folder.
-        guard: limits; its tilt limit is not applied.
+        guard: limits; those of tilt and base height are turned off.
 
     Raises:
         SonicError: the policy cannot be used.
@@ -62,7 +62,7 @@ class Evaluator:
 
     def __init__(self, policy: str, guard: GuardConfig) -> None:
         self._controller = TrackMotion(load_policy(policy))
-        self._guard = msgspec.structs.replace(guard, tilt_rad=_ANY_TILT_RAD)
+        self._guard = msgspec.structs.replace(guard, off=tuple(dict.fromkeys((*guard.off, *_NOT_JUDGED))))
         self._clock = LockstepClock()
         self._robot = MujocoSim(self._clock.now_ns)
 

@@ -19,7 +19,7 @@ from teleop.operator_inputs import AutoStart
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
 
-def guard_config(**changes: float) -> GuardConfig:
+def guard_config(**changes: object) -> GuardConfig:
     """The shipped limits, some changed."""
     import msgspec
 

@@ -70,7 +70,7 @@ def fallen(run, k):
 
 
 def silent_robot(run, k):
-    run.robot.state_of = lambda i: make_state(stamp_ns=min(run.clock.now_ns(), k * 20_000_000 - 120_000_000))
+    run.robot.state_of = lambda i: make_state(stamp_ns=min(run.clock.now_ns(), k * 20_000_000 - 80_000_000))
 
 
 def robot_error(run, k):
