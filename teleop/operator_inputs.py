@@ -1,12 +1,18 @@
-"""Operator inputs: nobody, a script that starts by itself, and several inputs as one."""
+"""Which operator inputs a run has: nobody, a script that starts by itself, several devices as one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from sonic_runtime.contract.messages import RobotState
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.contract.ports import OperatorInput
+from teleop.gamepad import Gamepad
+from teleop.keyboard import Keyboard
+from teleop.operator_device import Say, StopWhenLost
+from teleop.wireless_remote import WirelessRemote
 
 
 class NoOperator:
@@ -49,3 +55,36 @@ class Inputs:
         """Close all inputs."""
         for one in self._inputs:
             one.close()
+
+class OperatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may operate the robot; every input may stop it."""
+
+    keyboard: bool
+    """Keys of the terminal; ? shows them."""
+    gamepad: bool
+    """The first gamepad under /dev/input."""
+    remote: bool
+    """The robot's own wireless remote."""
+    auto_start: bool
+    """Start and play without an operator, for scripts with a simulator. Never on a robot."""
+    stop_when_lost: StopWhenLost
+    """What the loss of an input does: in_use stops the robot if that input was used in this run; always; never."""
+
+
+def open_operator(config: OperatorConfig, say: Say) -> Inputs:
+    """Open the inputs that are asked for.
+
+    Args:
+        config: which.
+        say: where their messages go.
+    """
+    inputs: list[OperatorInput] = []
+    if config.keyboard:
+        inputs.append(Keyboard(say, config.stop_when_lost))
+    if config.gamepad:
+        inputs.append(Gamepad(say, config.stop_when_lost))
+    if config.remote:
+        inputs.append(WirelessRemote(say, config.stop_when_lost))
+    if config.auto_start:
+        inputs.append(AutoStart())
+    return Inputs(inputs)
