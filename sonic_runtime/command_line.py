@@ -66,9 +66,10 @@ def help_text(usage: str, description: str, config: str, schema: type[msgspec.St
 
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Catch Ctrl-C and SIGTERM inside the block; the function handed out says whether one came.
+    """Catch Ctrl-C, SIGTERM and a terminal that is closed; the function handed out says whether one came.
 
-    The first one asks the loop to end in damping; the second one, from someone who cannot wait, raises.
+    The first one asks the loop to end in damping; the second one, from someone who cannot wait, raises. A closed
+    terminal is left alone where it is ignored already, as under nohup.
     """
     received: list[int] = []
 
@@ -77,7 +78,10 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
         if len(received) > 1:
             raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, note) for number in numbers}
     try:
         yield lambda: bool(received)
     finally:

@@ -1,0 +1,74 @@
+"""The operator's devices as configured, as one input."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import msgspec
+
+from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.contract.ports import OperatorInput
+from teleop.gamepad import DEVICES, Gamepad
+from teleop.keyboard import Keyboard
+from teleop.operator_device import Say, StopWhenLost
+from teleop.operator_inputs import AutoStart, Inputs
+from teleop.wireless_remote import WirelessRemote
+
+
+class OperatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who operates the robot."""
+
+    keyboard: bool
+    """Keys of the terminal; ? lists them. Ignored where standard input is no terminal."""
+    gamepad: bool
+    """A gamepad, plugged in at any time."""
+    remote: bool
+    """The robot's own wireless remote."""
+    auto_start: bool
+    """Start and play without being asked; for simulators."""
+    stop_when_lost: StopWhenLost
+    """What the loss of a device leads to while the robot moves: in_use stops it where the device has been used or is
+    the only one, always stops it, never leaves it to the other inputs."""
+
+
+def open_station(config: OperatorConfig, say: Say) -> Inputs:
+    """Open the devices of the operator.
+
+    The terminal is opened first, and it is there or not; a gamepad or a remote may come later. A device that is the
+    only one stops the robot when it is lost, used or not.
+
+    Args:
+        config: which devices.
+        say: where their messages go; called from other threads too.
+
+    Raises:
+        ConfigError: nobody and nothing could start the robot.
+    """
+    if not (config.keyboard or config.gamepad or config.remote or config.auto_start):
+        raise ConfigError(
+            "operator: expected keyboard, gamepad, remote or auto_start to be true, found none; nobody could start"
+        )
+    others = config.gamepad + config.remote
+    inputs: list[OperatorInput] = []
+    with ExitStack() as opened:
+        terminal = False
+        if config.keyboard:
+            keyboard = Keyboard(say, _when(config, only=not others))
+            opened.callback(keyboard.close)
+            inputs.append(keyboard)
+            terminal = keyboard.open
+        only = others == 1 and not terminal
+        if config.gamepad:
+            gamepad = Gamepad(say, _when(config, only=only), DEVICES)
+            opened.callback(gamepad.close)
+            inputs.append(gamepad)
+        if config.remote:
+            inputs.append(WirelessRemote(say, _when(config, only=only)))
+        if config.auto_start:
+            inputs.append(AutoStart())
+        opened.pop_all()
+    return Inputs(inputs)
+
+
+def _when(config: OperatorConfig, *, only: bool) -> StopWhenLost:
+    return "always" if only and config.stop_when_lost == "in_use" else config.stop_when_lost
