@@ -2,6 +2,7 @@
 
 import os
 import pty
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_a_device_that_is_the_only_one_stops_the_robot_when_it_is_lost(terminal)
 
 def test_a_keyboard_without_a_terminal_is_no_other_device(monkeypatch):
     keyboard = operator_station.Keyboard
-    with open(os.devnull) as nothing:
+    with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(operator_station, "Keyboard", lambda say, when: keyboard(say, when, nothing.fileno()))
         assert lose_remote(open_station(config(remote=True, keyboard=True), print)) == ["stop"]
 
