@@ -57,6 +57,9 @@ class RunSummary:
         stages: duration of each stage.
         clamped_ticks: ticks in which the guard clamped at least one joint target.
         clamped_by_joint: ticks in which it clamped each joint, for joints it did.
+        clamped_by_limit: ticks in which each of its limits clamped a joint, for limits that did.
+        warnings: how often each warning of the guard came, by code.
+        guard_off: checks of the guard that were turned off.
         wall_s: wall time of the whole run [s].
         loop_s: time of the loop's clock that passed [s].
     """
@@ -72,6 +75,9 @@ class RunSummary:
     stages: dict[str, TimeStats]
     clamped_ticks: int
     clamped_by_joint: dict[str, int] = field(default_factory=dict)
+    clamped_by_limit: dict[str, int] = field(default_factory=dict)
+    warnings: dict[str, int] = field(default_factory=dict)
+    guard_off: tuple[str, ...] = ()
     wall_s: float
     loop_s: float
 
@@ -110,7 +116,7 @@ class Loop:
             RobotError: the last damping could not be written.
             Exception: a bug in a part or a sink, after the run has ended in damping.
         """
-        clock, start = self._parts.clock, time.monotonic()
+        clock, guard, start = self._parts.clock, self._parts.guard, time.monotonic()
         start_ns = clock.now_ns()
         with no_garbage_collection():
             ticks, reason = self._run_ticks(limits, stop)
@@ -125,14 +131,17 @@ class Loop:
             ticks=ticks,
             active_ticks=self._active_ticks,
             stop_reason=reason,
-            fault=self._parts.guard.fault,
+            fault=guard.fault,
             deadline_misses=self._misses,
             worst_late_ms=self._worst_late_ns * 1e-6,
             tick=self._times.tick_stats(),
             control=self._times.tick_stats_without_physics(),
             stages=self._times.stage_stats(),
-            clamped_ticks=self._parts.guard.limits.clamped_ticks,
-            clamped_by_joint=self._parts.guard.limits.clamped_by_joint(),
+            clamped_ticks=guard.limits.clamped_ticks,
+            clamped_by_joint=guard.limits.clamped_by_joint(),
+            clamped_by_limit=dict(guard.limits.clamped_ticks_of),
+            warnings=dict(guard.warning_counts),
+            guard_off=guard.off,
             wall_s=time.monotonic() - start,
             loop_s=(clock.now_ns() - start_ns) * 1e-9,
         )

@@ -147,7 +147,7 @@ class FakeController:
 class FakeRun:
     """Parts of a run with a fake at every end."""
 
-    def __init__(self, ramp_s: float | None = None, **limits: float) -> None:
+    def __init__(self, ramp_s: float | None = None, **limits: object) -> None:
         self.calls: list[str] = []
         self.clock = LockstepClock()
         self.robot = FakeRobot(self.clock, self.calls)

@@ -8,6 +8,7 @@ import pytest
 from sonic_runtime.contract.errors import RobotError
 from sonic_runtime.contract.messages import Decision
 from sonic_runtime.loop import Loop, RunLimits
+from sonic_runtime.robots import g1
 from tests.fakes.parts import FakeRun, make_goal, make_state, make_target
 
 LIMITS = RunLimits(max_ticks=100, damping_ticks=10)
@@ -40,6 +41,19 @@ def test_a_run_of_some_duration_ends_in_damping():
     assert all(is_damping(run, t) for t in run.robot.written[-11:])
     assert summary.loop_s == pytest.approx(110 * 0.02)
     assert set(summary.stages) == {"sense", "command", "decide", "act", "guard", "write"}
+
+
+def test_the_summary_tells_what_the_guard_did_and_what_it_was_kept_from():
+    run = FakeRun(off=("tilt",))
+    hot = np.full(29, 95.0)
+    run.robot.state_of = lambda _: make_state(stamp_ns=run.clock.now_ns(), motor_temperature_c_hw=hot)
+    run.controller.decision_of = lambda _: Decision(target=make_target(np.full(29, 9.0)))
+    summary, _ = run_loop(run)
+    assert summary.guard_off == ("tilt",)
+    assert summary.warnings == {"temperature": 1}
+    assert summary.clamped_ticks == summary.active_ticks == 100
+    assert summary.clamped_by_limit["target_range"] == 100
+    assert set(summary.clamped_by_joint) == set(g1.JOINT_NAMES_HW)
 
 
 def test_a_stop_from_outside_ends_in_damping():
