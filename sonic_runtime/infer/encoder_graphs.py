@@ -1,4 +1,4 @@
-"""The sessions that run the encoders of a policy: one for each, where its file lets itself be taken apart.
+"""What runs the encoders of a policy: one for each, where its file lets itself be taken apart.
 
 Everything happens when the policy is loaded, for every encoder that it has, so that a run may change encoders at any
 tick. A graph that is not understood, or that gives other tokens once it is taken apart, runs as it is.
@@ -7,7 +7,7 @@ tick. A graph that is not understood, or that gives other tokens once it is take
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from sonic_runtime.contract.errors import ContractError
 from sonic_runtime.contract.layout import ENCODER_INPUT, ENCODER_OUTPUT
 from sonic_runtime.contract.manifest import EncoderSpec, PolicyManifest
 from sonic_runtime.contract.onnx_file import open_model
+from sonic_runtime.infer.network import Network, SessionNetwork, choose_network
 from sonic_runtime.infer.onnx_graph import Graph, read_graph
 from sonic_runtime.infer.specialise import Specialiser
 from sonic_runtime.observe.terms import MODE_TERMS, encoder_mode
@@ -37,21 +38,23 @@ _MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderSessions:
+class Encoders:
     """What runs each encoder.
 
     Attributes:
-        by_mode: session for each mode id; the same one for all where the file was not taken apart.
+        by_mode: network for each mode id; the same one for all where the file was not taken apart.
         note: what was done, or why it was not, in one line.
+        products: what multiplies in each encoder, by its name.
     """
 
-    by_mode: Mapping[float, onnxruntime.InferenceSession]
+    by_mode: Mapping[float, Network]
     note: str
+    products: Mapping[str, str]
 
 
-def encoder_sessions(
-    path: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, threads: int = 1
-) -> EncoderSessions:
+def take_apart(
+    path: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, threads: int = 1, *, rows: bool = True
+) -> Encoders:
     """Prepare the encoders of a file.
 
     Args:
@@ -59,13 +62,14 @@ def encoder_sessions(
         full: a session of it.
         manifest: its inputs and encoders.
         threads: threads inside one operator.
+        rows: whether large ones may run in products of rows.
     """
     try:
         graph = read_graph(path.read_bytes())
         if any(node.has_graph for node in graph.nodes):
             note = "it chooses by control flow, which runs the chosen encoder alone"
         else:
-            return _taken_apart(graph, path.parent, full, manifest, threads)
+            return _taken_apart(graph, path.parent, full, manifest, threads, rows)
     except (ContractError, LookupError, ValueError) as error:
         # the last two: operators that are used in a way that ONNX does not describe; the whole graph answers for them
         note = f"all encoders run at every tick: {error}"
@@ -73,9 +77,11 @@ def encoder_sessions(
     return whole_encoder(full, manifest, note)
 
 
-def whole_encoder(full: onnxruntime.InferenceSession, manifest: PolicyManifest, reason: str) -> EncoderSessions:
-    """Return one session for every mode: that of the file as it is."""
-    return EncoderSessions({float(e.mode_id): full for e in manifest.encoders}, f"whole: {reason}")
+def whole_encoder(full: onnxruntime.InferenceSession, manifest: PolicyManifest, reason: str) -> Encoders:
+    """Return the file as it is for every mode."""
+    network = SessionNetwork(full, ENCODER_INPUT, ENCODER_OUTPUT)
+    products = {e.name: "ONNX Runtime" for e in manifest.encoders}
+    return Encoders({float(e.mode_id): network for e in manifest.encoders}, f"whole: {reason}", products)
 
 
 def mode_slots(manifest: PolicyManifest) -> list[tuple[int, int]]:
@@ -97,26 +103,29 @@ def mode_vector(manifest: PolicyManifest, encoder: EncoderSpec, values: Vector) 
 
 
 def _taken_apart(
-    graph: Graph, folder: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, threads: int
-) -> EncoderSessions:
+    graph: Graph, folder: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, threads: int, rows: bool
+) -> Encoders:
     specialiser = Specialiser(graph, lambda model: partial(_run, _open(model, folder, optimise=False)))
+    whole = SessionNetwork(full, ENCODER_INPUT, ENCODER_OUTPUT)
     fixed = np.zeros((1, manifest.input_dim), dtype=bool)
     for start, size in mode_slots(manifest):
         fixed[0, start : start + size] = True
-    zeros = np.zeros((1, manifest.input_dim), dtype=np.float32)
-    by_mode: dict[float, onnxruntime.InferenceSession] = {}
+    by_mode: dict[float, Network] = {}
+    products: dict[str, str] = {}
     shares = []
     for encoder in manifest.encoders:
-        part = specialiser.specialise(mode_vector(manifest, encoder, zeros), fixed)
+        samples = random_inputs(manifest, encoder)
+        part = specialiser.specialise(samples[0], fixed)
         if part.constant_bytes > _WORTH_IT * specialiser.constant_bytes:
             raise ContractError(f"the mode of encoder {encoder.name!r} leaves nothing out")
-        session = _open(part.data, folder, threads)
-        _compare(session, full, manifest, encoder)
-        by_mode[float(encoder.mode_id)] = session
+        network = SessionNetwork(_open(part.data, folder, threads), ENCODER_INPUT, ENCODER_OUTPUT)
+        _compare(network, whole, samples, encoder.name)
+        chosen = choose_network(network, lambda data=part.data: data, folder, samples, rows=rows)
+        by_mode[float(encoder.mode_id)], products[encoder.name] = chosen
         shares.append(f"{encoder.name} {part.constant_bytes / _MB:.1f}")
     sizes = f"{', '.join(shares)} of {specialiser.constant_bytes / _MB:.1f} MB"
     note = f"one graph for each encoder: {sizes}; equal to the whole graph on {CHECKED_INPUTS} random inputs each"
-    return EncoderSessions(by_mode, note)
+    return Encoders(by_mode, note, products)
 
 
 def _open(model: bytes, folder: Path, threads: int = 1, *, optimise: bool = True) -> onnxruntime.InferenceSession:
@@ -126,21 +135,19 @@ def _open(model: bytes, folder: Path, threads: int = 1, *, optimise: bool = True
         raise ContractError(f"ONNX Runtime does not load the parts ({str(error).splitlines()[0]})") from error
 
 
-def _compare(
-    session: onnxruntime.InferenceSession,
-    full: onnxruntime.InferenceSession,
-    manifest: PolicyManifest,
-    encoder: EncoderSpec,
-) -> None:
-    rng = np.random.default_rng(encoder.mode_id)
-    for _ in range(CHECKED_INPUTS):
-        noise = rng.standard_normal((1, manifest.input_dim), dtype=np.float32)
-        vector = mode_vector(manifest, encoder, noise)
-        found, expected = (_run(s, vector, [ENCODER_OUTPUT])[0] for s in (session, full))
-        worst = float(np.max(np.abs(np.subtract(found, expected)), initial=0.0))
+def random_inputs(manifest: PolicyManifest, encoder: EncoderSpec | None = None) -> list[Vector]:
+    """Return inputs (1, input_dim) on which two ways to run a network are compared; the same ones every time."""
+    rng = np.random.default_rng(0)
+    noise = [rng.standard_normal((1, manifest.input_dim), dtype=np.float32) for _ in range(CHECKED_INPUTS)]
+    return noise if encoder is None else [mode_vector(manifest, encoder, values) for values in noise]
+
+
+def _compare(network: Network, whole: Network, samples: Sequence[Vector], name: str) -> None:
+    for vector in samples:
+        worst = float(np.max(np.abs(network(vector) - whole(vector)), initial=0.0))
         if not worst <= TOKEN_TOLERANCE:  # true for NaN too
             raise ContractError(
-                f"encoder {encoder.name!r}: expected the tokens of the whole graph within {TOKEN_TOLERANCE:g}, "
+                f"encoder {name!r}: expected the tokens of the whole graph within {TOKEN_TOLERANCE:g}, "
                 f"found a difference of {worst:g}"
             )
 

@@ -205,6 +205,8 @@ _MOVES: dict[str, Callable[[_Move], list[Places] | None]] = {
     "Split": _split,
     "Slice": _slice,
 }
+MOVING = frozenset(_MOVES) - {"Cast"}
+"""Operators that pass elements on as they are."""
 
 
 def _fixed_zero(name: str, fixed: Mapping[str, Mask], values: Values) -> Mask:

@@ -6,6 +6,7 @@ Weights are never copied: what is kept of a file is a view of its bytes. Field n
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -37,6 +38,7 @@ class Node:
         inputs: names of tensors; an empty one was left out.
         outputs: the same.
         numbers: its attributes that are integers.
+        factors: its attributes that are single floats.
         has_graph: whether it runs a graph of its own, as If and Loop do.
     """
 
@@ -45,6 +47,7 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     numbers: dict[str, tuple[int, ...]]
+    factors: dict[str, float]
     has_graph: bool
 
 
@@ -55,6 +58,22 @@ class Initializer:
     raw: memoryview
     shape: tuple[int, ...]
     size_bytes: int
+
+    def floats(self) -> npt.NDArray[np.float32]:
+        """Return its values.
+
+        Raises:
+            ContractError: they are no float32, or not in this file.
+        """
+        kind, values = 0, None
+        for key, value in read_fields(self.raw):
+            if key == 2:
+                kind = value
+            elif key in (4, 9) and isinstance(value, memoryview):  # 4: packed floats, as some writers have them
+                values = np.frombuffer(value, dtype="<f4")
+        if kind != _NUMBERS["float32"] or values is None or values.size != math.prod(self.shape):
+            raise ContractError(f"ONNX constant: expected {self.shape} float32 values in the file, found type {kind}")
+        return values.reshape(self.shape)
 
 
 @dataclass(slots=True)
@@ -91,7 +110,27 @@ class Graph:
         parts += [block(_INITIALIZER, i) for i in initializers]
         parts += [_again(*item) for item in self._rest]
         parts += [block(_OUTPUT, text(1, name)) for name in probes]
-        return b"".join([_again(*item) for item in self._around] + [block(_GRAPH, b"".join(parts))])
+        return self._file(parts)
+
+    def part(self, nodes: Sequence[Node], source: str, result: str) -> bytes:
+        """Return a file with one input and one output, float tensors of this graph.
+
+        Args:
+            nodes: those between the two, in the order in which they run; none where the two are the same.
+            source: name of the input, of any shape.
+            result: name of the output.
+        """
+        if source == result:
+            nodes, result = (), f"copy of {source}"
+        used = dict.fromkeys(name for node in nodes for name in node.inputs)
+        parts = [block(_NODE, node.raw) for node in nodes] or [block(_NODE, identity(source, result))]
+        parts += [block(_INITIALIZER, self.initializers[n].raw) for n in used if n in self.initializers]
+        kind = block(2, block(1, number(1, _NUMBERS["float32"])))
+        parts += [text(2, "part"), block(_INPUT, text(1, source) + kind), block(_OUTPUT, text(1, result))]
+        return self._file(parts)
+
+    def _file(self, graph: list[bytes]) -> bytes:
+        return b"".join([_again(*item) for item in self._around] + [block(_GRAPH, b"".join(graph))])
 
 
 def read_graph(data: bytes) -> Graph:
@@ -154,6 +193,7 @@ def _read_node(data: memoryview) -> Node:
     inputs: list[str] = []
     outputs: list[str] = []
     numbers: dict[str, tuple[int, ...]] = {}
+    factors: dict[str, float] = {}
     operator, domain, has_graph = "", "", False
     for key, value in read_fields(data):
         if not isinstance(value, memoryview):
@@ -165,29 +205,33 @@ def _read_node(data: memoryview) -> Node:
         elif key == 7:
             domain = _text(value)
         elif key == 5:
-            name, found, is_graph = _read_attribute(value)
+            name, found, factor, is_graph = _read_attribute(value)
             has_graph |= is_graph
             if found:
                 numbers[name] = found
+            if factor is not None:
+                factors[name] = factor
     full = operator if domain in ("", "ai.onnx") else f"{domain}.{operator}"
-    return Node(data, full, tuple(inputs), tuple(outputs), numbers, has_graph)
+    return Node(data, full, tuple(inputs), tuple(outputs), numbers, factors, has_graph)
 
 
-def _read_attribute(data: memoryview) -> tuple[str, tuple[int, ...], bool]:
-    name, kind, is_graph = "", 0, False
+def _read_attribute(data: memoryview) -> tuple[str, tuple[int, ...], float | None, bool]:
+    name, kind, factor, is_graph = "", 0, None, False
     numbers: list[int] = []
     for key, value in read_fields(data):
         if key == 1 and isinstance(value, memoryview):
             name = _text(value)
         elif key == _ATTRIBUTE_TYPE and isinstance(value, int):
             kind = value
+        elif key == 2 and isinstance(value, memoryview):
+            factor = struct.unpack("<f", value)[0]
         elif key in (3, 8):
             numbers += read_numbers(value)
         elif key in (6, 11):
             is_graph = True
     if kind == _ATTRIBUTE_INT and not numbers:  # some writers leave zeros out
         numbers = [0]
-    return name, tuple(numbers), is_graph
+    return name, tuple(numbers), factor, is_graph
 
 
 def _read_initializer(data: memoryview) -> tuple[str, Initializer]:

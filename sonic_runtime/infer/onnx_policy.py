@@ -19,8 +19,9 @@ from sonic_runtime.contract.layout import DECODER_INPUT, DECODER_OUTPUT, ENCODER
 from sonic_runtime.contract.manifest import MANIFEST_KEY, PolicyManifest, manifest_of_metadata
 from sonic_runtime.contract.observation_yaml import FILE_NAME, read_observation_yaml, yaml_differences
 from sonic_runtime.contract.onnx_file import open_session
-from sonic_runtime.infer.encoder_graphs import encoder_sessions, mode_slots, mode_vector, whole_encoder
+from sonic_runtime.infer.encoder_graphs import mode_slots, mode_vector, random_inputs, take_apart, whole_encoder
 from sonic_runtime.infer.expectations import manifest_problems, pair_problems
+from sonic_runtime.infer.network import Network, Products, SessionNetwork, choose_network
 from sonic_runtime.infer.policy_folder import onnx_files
 from sonic_runtime.infer.released import ReleasedContract, released_manifests
 
@@ -38,7 +39,8 @@ class OnnxPolicy:
     Args:
         folder: folder with the two ONNX files and observation_config.yaml.
         contract: what to assume of files that carry no manifest, where the user asked for that; None reads manifests.
-        threads: threads inside one operator of the networks.
+        threads: threads inside one operator of the networks; more than one rule out products of rows.
+        products: what multiplies; see `network.Products`.
         whole_graph: run the encoder file as it is, with every encoder in it; to compare.
 
     Attributes:
@@ -57,40 +59,49 @@ class OnnxPolicy:
         contract: ReleasedContract | None = None,
         *,
         threads: int = 1,
+        products: Products = "auto",
         whole_graph: bool = False,
     ) -> None:
         self.folder = folder
         self.contract = contract
         files = onnx_files(folder)
-        whole, self._decoder = open_session(files[0], threads), open_session(files[1], threads)
+        whole, decoder = open_session(files[0], threads), open_session(files[1], threads)
         yaml_content = read_observation_yaml(folder / FILE_NAME)
         if contract is None:
-            self.encoder, self.decoder = _manifest(whole, files[0]), _manifest(self._decoder, files[1])
+            self.encoder, self.decoder = _manifest(whole, files[0]), _manifest(decoder, files[1])
             problems = pair_problems(self.encoder, self.decoder)
             problems += manifest_problems(self.encoder) + manifest_problems(self.decoder)
             problems += yaml_differences(yaml_content, self.encoder, self.decoder)
         else:
-            _refuse_manifests((whole, self._decoder), files, contract)
+            _refuse_manifests((whole, decoder), files, contract)
             self.encoder, self.decoder, problems = released_manifests(yaml_content, contract)
         problems += _shape_problems(whole, self.encoder, ENCODER_INPUT, ENCODER_OUTPUT)
-        problems += _shape_problems(self._decoder, self.decoder, DECODER_INPUT, DECODER_OUTPUT)
+        problems += _shape_problems(decoder, self.decoder, DECODER_INPUT, DECODER_OUTPUT)
         _refuse(folder, problems)
         self._encoders = whole_encoder(whole, self.encoder, "as asked for")
+        self._decoder: Network = SessionNetwork(decoder, DECODER_INPUT, DECODER_OUTPUT)
+        self._products = "ONNX Runtime"
         self._mode_column = mode_slots(self.encoder)[0][0]
         if contract is None:
-            problems = _golden_problems(whole, self.encoder, files[0].name)
+            encoder = SessionNetwork(whole, ENCODER_INPUT, ENCODER_OUTPUT)
+            problems = _golden_problems(encoder, self.encoder, files[0].name)
             problems += _golden_problems(self._decoder, self.decoder, files[1].name)
         else:
             problems = self._trial_problems()
             _log.warning("%s: %s", folder, contract.note)
         _refuse(folder, problems)
+        rows = products == "auto" and threads == 1
         if not whole_graph:
-            self._encoders = encoder_sessions(files[0], whole, self.encoder, threads)
+            self._encoders = take_apart(files[0], whole, self.encoder, threads, rows=rows)
+        self._decoder, self._products = choose_network(
+            self._decoder, files[1].read_bytes, folder, random_inputs(self.decoder), rows=rows
+        )
         self._warm_up()
 
     @property
     def origin(self) -> dict[str, str]:
         """What the policy is and what is taken on trust, for the summary of a run."""
+        products = {**self._encoders.products, "decoder": self._products}
         return {
             "folder": str(self.folder),
             "contract": "manifest" if self.contract is None else self.contract.name,
@@ -98,6 +109,7 @@ class OnnxPolicy:
             "training_revision": self.decoder.training_revision,
             "history_fill": self.decoder.history_fill,
             "encoder_graph": self._encoders.note,
+            "products": ", ".join(f"{network}: {how}" for network, how in products.items()),
         }
 
     def encode(self, vector: Vector) -> Vector:
@@ -106,18 +118,18 @@ class OnnxPolicy:
         Raises:
             ContractError: the policy has no encoder with the mode in the input.
         """
-        session = self._encoders.by_mode.get(float(vector[0, self._mode_column]))
-        if session is None:
+        network = self._encoders.by_mode.get(float(vector[0, self._mode_column]))
+        if network is None:
             known = ", ".join(f"{e.mode_id} ({e.name})" for e in self.encoder.encoders)
             raise ContractError(
                 f"encoder input: expected one of the modes {known} in element {self._mode_column}, "
                 f"got {vector[0, self._mode_column]}"
             )
-        return _first_row(session, ENCODER_INPUT, vector, ENCODER_OUTPUT)
+        return network(vector)
 
     def decode(self, vector: Vector) -> Vector:
         """Return the raw action (29,) f32, policy order, of a decoder input (1, decoder.input_dim) f32."""
-        return _first_row(self._decoder, DECODER_INPUT, vector, DECODER_OUTPUT)
+        return self._decoder(vector)
 
     def _trial_problems(self) -> list[str]:
         """Run every encoder and the decoder once on zeros; the outputs of a sound file are finite."""
@@ -183,13 +195,8 @@ def _nodes(nodes: list[tuple[str, list[int], str]]) -> str:
     return ", ".join(f"{name} {shape} {kind}" for name, shape, kind in nodes)
 
 
-def _first_row(session: onnxruntime.InferenceSession, input_name: str, vector: Vector, output_name: str) -> Vector:
-    return np.asarray(session.run([output_name], {input_name: vector})[0])[0]
-
-
-def _golden_problems(session: onnxruntime.InferenceSession, manifest: PolicyManifest, file: str) -> list[str]:
-    names = (ENCODER_INPUT, ENCODER_OUTPUT) if manifest.part == "encoder" else (DECODER_INPUT, DECODER_OUTPUT)
-    output = _first_row(session, names[0], np.array([manifest.golden_input], dtype=np.float32), names[1])
+def _golden_problems(network: Network, manifest: PolicyManifest, file: str) -> list[str]:
+    output = network(np.array([manifest.golden_input], dtype=np.float32))
     expected = np.array(manifest.golden_output, dtype=np.float32)
     worst = float(np.max(np.abs(output - expected), initial=0.0))
     if worst <= GOLDEN_TOLERANCE:  # false for NaN too
