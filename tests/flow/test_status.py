@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import select
 import termios
 import time
 
@@ -138,7 +139,10 @@ def test_a_terminal_has_one_line_that_fits_and_is_cleared_in_the_end(terminal):
     time.sleep(0.3)
     status.say("something new")
     status.close()
-    text = os.read(master, 10_000).decode().replace("\r\n", "\n")
+    data = b""
+    while select.select([master], [], [], 0.2)[0]:
+        data += os.read(master, 10_000)
+    text = data.decode().replace("\r\n", "\n")
     pieces = text.split("\r\x1b[K")
     assert pieces[0] == ""
     assert pieces[-1] == ""
