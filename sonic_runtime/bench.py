@@ -1,7 +1,7 @@
 """How long a tick takes, stage by stage: the loop's tick on MuJoCo, standing.
 
-In lockstep tick follows tick and the weights stay in the processor's caches: what evaluation pays. Paced in real time,
-the processor sleeps in between and finds them in memory again: what a robot pays, two to three times as much.
+In lockstep tick follows tick and small weights stay in the processor's caches: what evaluation pays. Paced in real
+time, the processor sleeps in between and finds them in memory again: what a robot pays, up to three times as much.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from typing import Annotated, Any
 import msgspec
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import CLOCKS, build_parts, choose, load_policy
+from sonic_runtime.app import CLOCKS, build_parts, choose
+from sonic_runtime.bench_network import NetworkBench, load_sized, measure_network
 from sonic_runtime.contract.ports import Clock
 from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.infer.network import Products
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
-from sonic_runtime.infer.sized_policy import SIZED_POLICIES, sized_policy
+from sonic_runtime.infer.policy_folder import find_policy
+from sonic_runtime.infer.released import split_contract
+from sonic_runtime.infer.sized_policy import SIZED_POLICIES
 from sonic_runtime.loop import CONTROL_HZ, no_garbage_collection
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.stage_times import StageTimes, TimeStats
@@ -39,6 +43,14 @@ class BenchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     warm_up_ticks: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
     """Ticks run before them."""
     guard: GuardConfig
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Threads inside one operator of the networks; more than one leave every product to ONNX Runtime."""
+    products: Products = "auto"
+    """auto: row by row where the weights are larger than a cache; onnxruntime: never."""
+    parts: bool = False
+    """Measure observations and memory by themselves too."""
+    compare: bool = False
+    """Run the networks in the other ways too, in turns, and print the ratios."""
 
 
 class TickBench(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +67,14 @@ class TickBench(msgspec.Struct, frozen=True, kw_only=True):
     control: TimeStats
     stages: dict[str, TimeStats]
     speed_x_real_time: float
+    network: NetworkBench | None = None
 
     def table(self) -> str:
         """Return a table of milliseconds."""
         rows = {**self.stages, "control (all but write)": self.control, "tick": self.tick}
         lines = [f"{'stage':<24}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}"]
         lines += [f"{n:<24}{s.p50_ms:>10.4f}{s.p99_ms:>10.4f}{s.max_ms:>10.4f}" for n, s in rows.items()]
-        return "\n".join(lines)
+        return "\n".join(lines) + (self.network.table() if self.network else "")
 
     def line(self) -> dict[str, Any]:
         """Return the numbers for one line of JSON."""
@@ -75,6 +88,7 @@ class TickBench(msgspec.Struct, frozen=True, kw_only=True):
             "control_p99_ms": round(self.control.p99_ms, 4),
             "stages": {n: {"p50_ms": round(s.p50_ms, 4), "p99_ms": round(s.p99_ms, 4)} for n, s in self.stages.items()},
             "speed_x_real_time": round(self.speed_x_real_time, 1),
+            **(self.network.line() if self.network else {}),
         }
 
 
@@ -86,12 +100,16 @@ def measure_tick(config: BenchConfig) -> TickBench:
     """
     clock = choose("clock", config.clock, CLOCKS)()
     robot = MujocoSim(clock.now_ns)
-    controller = TrackMotion(_policy(config.policy))
+    policy = _policy(config.policy, threads=config.threads, products=config.products)
+    controller = TrackMotion(policy)
     with no_garbage_collection():
         _run(robot, controller, config.guard, clock, config.warm_up_ticks)
         start = time.perf_counter()
         times = _run(robot, controller, config.guard, clock, config.ticks)
         wall_s = time.perf_counter() - start
+        network = None
+        if config.parts or config.compare:
+            network = measure_network(policy, config.policy, _policy, compare=config.compare)
     return TickBench(
         policy=config.policy,
         clock=config.clock,
@@ -100,15 +118,15 @@ def measure_tick(config: BenchConfig) -> TickBench:
         control=times.tick_stats_without_physics(),
         stages=times.stage_stats(),
         speed_x_real_time=config.ticks / CONTROL_HZ / wall_s,
+        network=network,
     )
 
 
-def _policy(name: str) -> OnnxPolicy:
-    if name not in SIZED_POLICIES:
-        return load_policy(name)
-    with sized_policy(SIZED_POLICIES[name]) as policy:
-        # ONNX Runtime has read the files; they may go
-        return policy
+def _policy(name: str, **options: Any) -> OnnxPolicy:
+    if name in SIZED_POLICIES:
+        return load_sized(name, **options)
+    contract, folder = split_contract(name)
+    return OnnxPolicy(find_policy(folder), contract, **options)
 
 
 def _run(robot: MujocoSim, controller: TrackMotion, guard: GuardConfig, clock: Clock, ticks: int) -> StageTimes:

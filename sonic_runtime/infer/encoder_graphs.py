@@ -45,11 +45,14 @@ class Encoders:
         by_mode: network for each mode id; the same one for all where the file was not taken apart.
         note: what was done, or why it was not, in one line.
         products: what multiplies in each encoder, by its name.
+        size_bytes: of the constants that each encoder reads at every tick, by its name; those of the whole file where
+            they are not known.
     """
 
     by_mode: Mapping[float, Network]
     note: str
     products: Mapping[str, str]
+    size_bytes: Mapping[str, int]
 
 
 def take_apart(
@@ -74,14 +77,15 @@ def take_apart(
         # the last two: operators that are used in a way that ONNX does not describe; the whole graph answers for them
         note = f"all encoders run at every tick: {error}"
         _log.warning("%s: the encoder graph runs as it is, %s", path, note)
-    return whole_encoder(full, manifest, note)
+    return whole_encoder(path, full, manifest, note)
 
 
-def whole_encoder(full: onnxruntime.InferenceSession, manifest: PolicyManifest, reason: str) -> Encoders:
-    """Return the file as it is for every mode."""
+def whole_encoder(path: Path, full: onnxruntime.InferenceSession, manifest: PolicyManifest, reason: str) -> Encoders:
+    """Return the file as it is for every mode, and why."""
     network = SessionNetwork(full, ENCODER_INPUT, ENCODER_OUTPUT)
     products = {e.name: "ONNX Runtime" for e in manifest.encoders}
-    return Encoders({float(e.mode_id): network for e in manifest.encoders}, f"whole: {reason}", products)
+    sizes = dict.fromkeys(products, path.stat().st_size)
+    return Encoders({float(e.mode_id): network for e in manifest.encoders}, f"whole: {reason}", products, sizes)
 
 
 def mode_slots(manifest: PolicyManifest) -> list[tuple[int, int]]:
@@ -112,7 +116,7 @@ def _taken_apart(
         fixed[0, start : start + size] = True
     by_mode: dict[float, Network] = {}
     products: dict[str, str] = {}
-    shares = []
+    sizes: dict[str, int] = {}
     for encoder in manifest.encoders:
         samples = random_inputs(manifest, encoder)
         part = specialiser.specialise(samples[0], fixed)
@@ -122,10 +126,13 @@ def _taken_apart(
         _compare(network, whole, samples, encoder.name)
         chosen = choose_network(network, lambda data=part.data: data, folder, samples, rows=rows)
         by_mode[float(encoder.mode_id)], products[encoder.name] = chosen
-        shares.append(f"{encoder.name} {part.constant_bytes / _MB:.1f}")
-    sizes = f"{', '.join(shares)} of {specialiser.constant_bytes / _MB:.1f} MB"
-    note = f"one graph for each encoder: {sizes}; equal to the whole graph on {CHECKED_INPUTS} random inputs each"
-    return Encoders(by_mode, note, products)
+        sizes[encoder.name] = part.constant_bytes
+    shares = ", ".join(f"{name} {size / _MB:.1f}" for name, size in sizes.items())
+    note = (
+        f"one graph for each encoder: {shares} of {specialiser.constant_bytes / _MB:.1f} MB; "
+        f"equal to the whole graph on {CHECKED_INPUTS} random inputs each"
+    )
+    return Encoders(by_mode, note, products, sizes)
 
 
 def _open(model: bytes, folder: Path, threads: int = 1, *, optimise: bool = True) -> onnxruntime.InferenceSession:

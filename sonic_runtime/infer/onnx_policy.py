@@ -78,9 +78,10 @@ class OnnxPolicy:
         problems += _shape_problems(whole, self.encoder, ENCODER_INPUT, ENCODER_OUTPUT)
         problems += _shape_problems(decoder, self.decoder, DECODER_INPUT, DECODER_OUTPUT)
         _refuse(folder, problems)
-        self._encoders = whole_encoder(whole, self.encoder, "as asked for")
+        self._encoders = whole_encoder(files[0], whole, self.encoder, "as asked for")
         self._decoder: Network = SessionNetwork(decoder, DECODER_INPUT, DECODER_OUTPUT)
         self._products = "ONNX Runtime"
+        self._decoder_bytes = files[1].stat().st_size
         self._mode_column = mode_slots(self.encoder)[0][0]
         if contract is None:
             encoder = SessionNetwork(whole, ENCODER_INPUT, ENCODER_OUTPUT)
@@ -111,6 +112,10 @@ class OnnxPolicy:
             "encoder_graph": self._encoders.note,
             "products": ", ".join(f"{network}: {how}" for network, how in products.items()),
         }
+
+    def read_bytes(self, encoder: str) -> int:
+        """Return how many bytes of weights a tick with this encoder reads; what that takes is the least it can take."""
+        return self._encoders.size_bytes[encoder] + self._decoder_bytes
 
     def encode(self, vector: Vector) -> Vector:
         """Return the motion token (64,) f32 of an encoder input (1, encoder.input_dim) f32.

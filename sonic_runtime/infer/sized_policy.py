@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,11 +65,16 @@ SIZED_POLICIES: dict[str, PolicySize] = {"release_size": RELEASE_SIZE}
 
 
 @contextmanager
-def sized_policy(size: PolicySize) -> Iterator[OnnxPolicy]:
-    """Make a policy of the release layout in a temporary folder, which is gone after the block."""
+def sized_policy(size: PolicySize, **options: Any) -> Iterator[OnnxPolicy]:
+    """Make a policy of the release layout in a temporary folder, which is gone after the block.
+
+    Args:
+        size: hidden layers.
+        options: of `OnnxPolicy`: threads, products, whole_graph.
+    """
     with tempfile.TemporaryDirectory(prefix="sonic-") as folder:
         write_sized_policy(Path(folder), release_layout(), size)
-        yield OnnxPolicy(Path(folder), CONTRACTS["sonic_release"])
+        yield OnnxPolicy(Path(folder), CONTRACTS["sonic_release"], **options)
 
 
 def release_layout() -> ObservationYaml:

@@ -9,7 +9,14 @@ import pytest
 from sonic_runtime import cli
 from sonic_runtime.contract.onnx_file import open_session
 from sonic_runtime.infer.onnx_writer import OnnxGraph
-from sonic_runtime.infer.sized_policy import RELEASE_SIZE, PolicySize, release_layout, sized_policy, write_sized_policy
+from sonic_runtime.infer.sized_policy import (
+    RELEASE_SIZE,
+    SIZED_POLICIES,
+    PolicySize,
+    release_layout,
+    sized_policy,
+    write_sized_policy,
+)
 from tests.infer.published import ENCODER_DIMS
 
 onnx = pytest.importorskip("onnx")
@@ -116,9 +123,29 @@ def test_the_writer_writes_long_numbers_and_both_kinds_of_constants(tmp_path):
     assert np.asarray(y).tolist() == [[300, 2]]
 
 
-def test_bench_of_the_release_size_ends_in_json(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["sonic-bench", "tick", "policy=release_size", "ticks=20", "warm_up_ticks=2"])
+def bench(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["sonic-bench", "tick", *arguments])
     assert cli.bench() == 0
-    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    lines = capsys.readouterr().out.splitlines()
+    return "\n".join(lines[:-1]), json.loads(lines[-1])
+
+
+def test_bench_of_the_release_size_ends_in_json(monkeypatch, capsys):
+    table, result = bench(monkeypatch, capsys, "policy=release_size", "ticks=20", "warm_up_ticks=2")
     assert result["policy"] == "release_size"
     assert result["tick_p99_ms"] >= result["tick_p50_ms"] > 0
+    assert set(result["assemble"]) == {f"encoder input, {e}" for e in ("g1", "teleop", "smpl")} | {"decoder input"}
+    assert 0 < result["assemble_us_per_value"] == max(result["assemble"].values())
+    assert result["weights_read_mb"] == pytest.approx((4_231_232 + 10_184_221) * 4e-6, abs=0.1)
+    assert result["memory_floor_ms"] == pytest.approx(result["weights_read_mb"] / result["memory_gb_s"], rel=0.02)
+    assert "us/value" in table
+    assert "MB, read in" in table
+
+
+def test_bench_compares_the_ways_to_run_the_networks(monkeypatch, capsys):
+    monkeypatch.setitem(SIZED_POLICIES, "small", SMALL)
+    table, result = bench(monkeypatch, capsys, "policy=small", "ticks=5", "warm_up_ticks=0", "compare=true")
+    assert list(result["ratios"]) == ["as run", "ONNX Runtime", "ONNX Runtime, encoder file as it is"]
+    assert result["ratios"]["as run"] == 1.0
+    assert all(ms > 0 for ms in result["variants_p50_ms"].values())
+    assert "ratio" in table
