@@ -13,6 +13,10 @@ import numpy as np
 from sonic_runtime.contract.messages import Array
 from sonic_runtime.contract.rotations import quat_from_yaw, yaw_of_quat
 
+ANCHORING = ("start", "recenter", "source")
+"""Events on which a source lets its reference face where the robot faces: the operator wants it, or something else was
+in charge until now."""
+
 
 class Heading:
     """The turn about z from a reference to the robot's world; identity until `restart`."""

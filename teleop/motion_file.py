@@ -14,7 +14,7 @@ from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.motions.vr_points import vr_five_points, vr_points
 from sonic_runtime.robots import g1
-from teleop.heading import Heading
+from teleop.heading import ANCHORING, Heading
 
 ENCODERS = ("g1", "teleop", "smpl")
 
@@ -44,8 +44,8 @@ class MotionFile:
     Args:
         clip: motion at the control rate.
         encoder: "g1", "teleop" or "smpl".
-        align_heading: whether the reference is turned at the first tick to begin in the direction the robot faces;
-            False where the robot already stands on the first frame.
+        align_heading: whether the reference is turned to where the robot faces, at the first tick and when the source
+            takes over from another; False where the robot already stands on the first frame.
 
     Raises:
         ConfigError: if there is no such encoder.
@@ -68,9 +68,10 @@ class MotionFile:
 
     def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal:
         """Return the next frame to track."""
-        if self._next == 0 and self._align_heading:
-            self._heading.restart(state.base_quat_wxyz, self._reference.root_quat_wxyz[0])
         cursor = min(self._next, len(self._reference) - 1)
+        anchored = self._next == 0 or any(event.kind in ANCHORING for event in events)
+        if self._align_heading and anchored:
+            self._heading.restart(state.base_quat_wxyz, self._reference.root_quat_wxyz[cursor])
         reference = replace(self._reference, cursor=cursor, playing=not self.finished)
         self._next += 1
         return Goal(

@@ -77,6 +77,23 @@ class Hands:
     left_pos: Array | None = None
     right_pos: Array | None = None
 
+    def over(self, known: Array | None) -> Array | None:
+        """Return (2, 7) [rad]: these angles, and those known so far of a side that was not sent.
+
+        Args:
+            known: (2, 7) left and right, None where neither was ever sent; zeros then stand for the other side.
+        """
+        if self.left_pos is None and self.right_pos is None:
+            return known
+        left, right = np.zeros((2, 7)) if known is None else known
+        return np.stack(
+            [left if self.left_pos is None else self.left_pos, right if self.right_pos is None else self.right_pos]
+        )
+
+
+NO_HANDS = Hands()
+"""A message that says nothing of the hands."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamedFrames:
@@ -96,7 +113,7 @@ class StreamedFrames:
     root_quat_wxyz: Array
     catch_up: bool = True
     heading_increment_rad: float = 0.0
-    hands: Hands = Hands()
+    hands: Hands = NO_HANDS
     vr: VrPoints | None = None
     sent_s: float | None = None
 
@@ -182,7 +199,7 @@ class TokenMessage:
     """
 
     token: npt.NDArray[np.float32]
-    hands: Hands = Hands()
+    hands: Hands = NO_HANDS
     frame_index: int | None = None
 
     @property

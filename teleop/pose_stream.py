@@ -30,7 +30,7 @@ from sonic_runtime.contract.errors import ConfigError, WireError
 from sonic_runtime.contract.messages import Array, Goal, Reference, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.motions.standing_reference import heading_of_state, standing_reference
-from teleop.heading import Heading
+from teleop.heading import ANCHORING, Heading
 from teleop.inbox import Inbox
 from teleop.merge import Window, merge
 from teleop.pose_packet import Frames, PoseMessage, TokenMessage, VrPoints, unpack_pose
@@ -41,9 +41,6 @@ MAX_MESSAGES_PER_TICK = 8
 VERSION_HANDOVER_NS = 200_000_000
 """Silence of one protocol version after which another one is taken: ten messages at 50 Hz, and less than what the
 guard lets a stream be silent."""
-
-_ANCHORING = ("start", "recenter", "source")
-"""Events on which the reference is turned to where the robot faces: something else was in charge until now."""
 
 
 class PoseStream:
@@ -158,7 +155,9 @@ class PoseStream:
         return "teleop" if vr is not None and "teleop" in self._look_ahead else "g1"
 
     def _heed(self, event: OperatorEvent, state: RobotState) -> None:
-        if event.kind in _ANCHORING:
+        if event.kind in ANCHORING:
+            if event.kind == "source":
+                self._paused = None
             self._anchor(state)
         elif event.kind == "turn":
             self._heading.turn(event.value)
@@ -226,7 +225,7 @@ class PoseStream:
         else:
             return
         self._arrival_ns = state.stamp_ns
-        self._take_hands(message)
+        self._hands = message.hands.over(self._hands)
 
     def _take_token(self, message: TokenMessage, state: RobotState, changed: bool) -> None:
         if self._token is None:
@@ -262,14 +261,6 @@ class PoseStream:
             self.counters.count_reset(reset)
         if frames.heading_increment_rad:
             self._heading.turn(frames.heading_increment_rad)
-
-    def _take_hands(self, message: PoseMessage) -> None:
-        """Take the hands that were sent; a side that is not keeps its last angles."""
-        sides = message.hands.left_pos, message.hands.right_pos
-        if all(side is None for side in sides):
-            return
-        known = np.zeros((2, 7)) if self._hands is None else self._hands
-        self._hands = np.stack([old if new is None else new for new, old in zip(sides, known, strict=True)])
 
     def _advance(self, window: Window, encoder: str) -> None:
         if self._cursor < len(window) - self._look_ahead[encoder]:

@@ -21,6 +21,7 @@ Frames = npt.NDArray[np.intp]
 
 _LOWER_BODY = g1.POL.index_of(g1.LOWER_BODY_NAMES)
 _WRISTS = g1.POL.index_of(g1.WRIST_NAMES)
+_UPPER_BODY = g1.POL.index_of(g1.UPPER_BODY_NAMES)
 
 
 def future_frames(reference: Reference, offsets: Frames) -> Frames:
@@ -36,25 +37,32 @@ def future_frames(reference: Reference, offsets: Frames) -> Frames:
 def joint_positions(state: RobotState, goal: Goal, frames: Frames) -> Array:
     """Reference joint angles.
 
-    Formula: q_ref[k], absolute: the default pose is not subtracted
+    Formula: q_ref[k], absolute: the default pose is not subtracted; above the legs the goal's override where it has one
     Shape: (K, 29)
     Frame: joint
     Unit: rad
     Order: policy order
     """
-    return goal.reference.joint_pos_pol[frames]
+    positions = goal.reference.joint_pos_pol[frames]
+    if goal.upper_body_pos_pol is not None:
+        # indexing with an array has made a copy
+        positions[:, _UPPER_BODY] = goal.upper_body_pos_pol
+    return positions
 
 
 def joint_velocities(state: RobotState, goal: Goal, frames: Frames) -> Array:
     """Reference joint speeds.
 
-    Formula: dq_ref[k]; 0 while the reference is not playing
+    Formula: dq_ref[k]; above the legs the goal's override where it has one; 0 while the reference is not playing
     Shape: (K, 29)
     Frame: joint
     Unit: rad/s
     Order: policy order
     """
-    return _velocities(goal.reference, frames)
+    velocities = _velocities(goal.reference, frames)
+    if goal.upper_body_pos_pol is not None and goal.reference.playing:
+        velocities[:, _UPPER_BODY] = 0.0 if goal.upper_body_vel_pol is None else goal.upper_body_vel_pol
+    return velocities
 
 
 def joint_positions_lowerbody(state: RobotState, goal: Goal, frames: Frames) -> Array:
