@@ -60,12 +60,13 @@ class About(msgspec.Struct, frozen=True, array_like=True):
         raise RecordingError(f"recording: expected the attachment {name!r}, found {known}")
 
     def clips(self) -> dict[str, Clip]:
-        """Return the clips of the run by the words they were asked for with, bit for bit as they were.
+        """Return the clips of the run by name, in the order of the names, bit for bit as they were.
 
         Raises:
             RecordingError: an attachment is missing or damaged.
         """
-        return {word: clip_of_npz(self.attachment(name)) for word, name in self.metadata.get("clips", {}).items()}
+        names = sorted(self.metadata.get("clips", {}).items())
+        return {name: clip_of_npz(self.attachment(file)) for name, file in names}
 
 
 def about_run(config: msgspec.Struct, policy: OnnxPolicy | None, clips: Mapping[str, Clip], command: str = "") -> About:
@@ -74,7 +75,7 @@ def about_run(config: msgspec.Struct, policy: OnnxPolicy | None, clips: Mapping[
     Args:
         config: the resolved configuration.
         policy: the networks; None where no policy runs.
-        clips: clips that the run plays, by the words they were asked for with.
+        clips: clips that the run plays, by names in whose order a replay is to have them.
         command: the command line, for whoever opens the file.
     """
     attachments = [Attachment(CONFIG_NAME, "application/yaml", msgspec.yaml.encode(config))]
@@ -95,8 +96,8 @@ def about_run(config: msgspec.Struct, policy: OnnxPolicy | None, clips: Mapping[
             if policy.contract is None:
                 text = manifest_json(manifest).encode()
                 attachments.append(Attachment(f"manifest_{part}.json", "application/json", text))
-    names = {word: f"clips/{number:03d}.npz" for number, word in enumerate(clips)}
-    attachments += [Attachment(names[word], "application/x-npz", npz_of_clip(clip)) for word, clip in clips.items()]
+    names = {name: f"clips/{number:03d}.npz" for number, name in enumerate(clips)}
+    attachments += [Attachment(names[name], "application/x-npz", npz_of_clip(clip)) for name, clip in clips.items()]
     return About(metadata={**metadata, "clips": names}, attachments=attachments)
 
 

@@ -145,6 +145,8 @@ GUARD = _channel(
     fault=Field("text", "code of the first fault of the run, empty while there is none"),
     detail=Field("text", "the fault in a sentence"),
     clamped=Field("texts", "joints whose target the guard changed in this tick"),
+    warnings=Field("texts", "what is not well and no fault, each as code and sentence"),
+    refusal=Field("text", "why the last start was refused, empty where it was not"),
 )
 TIMING = _channel(
     "/timing",

@@ -68,7 +68,7 @@ def rows_of_tick(report: TickReport, cut: Cut) -> tuple[list[Row], bytes]:
     for event in report.events:
         asked = {"tick": tick, "kind": event.kind, "value": float(event.value), "origin": event.origin}
         rows.append((ch.OPERATOR.topic, asked))
-    rows.append((ch.GUARD.topic, _guard(report)))
+    rows.append((ch.GUARD.topic, _guard(report, cut)))
     rows.append((ch.TIMING.topic, _timing(report, cut)))
     rows.append((ch.INPUTS.topic, _inputs(tick, cut)))
     for name, messages in cut.takes:
@@ -126,7 +126,7 @@ def _goal(tick: int, goal: Goal, numbers: list[Array]) -> dict[str, Any]:
     return row
 
 
-def _guard(report: TickReport) -> dict[str, Any]:
+def _guard(report: TickReport, cut: Cut) -> dict[str, Any]:
     fault = report.fault
     return {
         "tick": report.index,
@@ -134,15 +134,21 @@ def _guard(report: TickReport) -> dict[str, Any]:
         "fault": "" if fault is None else fault.code,
         "detail": "" if fault is None else fault.detail,
         "clamped": _clamped(report.decision.target, report.target),
+        "warnings": cut.warnings,
+        "refusal": cut.refusal,
     }
 
 
 def _clamped(wanted: JointTarget, written: JointTarget) -> list[str]:
     # damping in the place of a target that was refused is no clamp
-    if written.joint_pos_hw is wanted.joint_pos_hw or written.stiffness_hw is not wanted.stiffness_hw:
+    if written is wanted or written.stiffness_hw is not wanted.stiffness_hw:
         return []
-    changed = np.flatnonzero(written.joint_pos_hw != wanted.joint_pos_hw)
-    return [g1.JOINT_NAMES_HW[i] for i in changed]
+    changed = written.joint_pos_hw != wanted.joint_pos_hw
+    if written.joint_vel_hw is not wanted.joint_vel_hw:
+        changed |= written.joint_vel_hw != wanted.joint_vel_hw
+    if written.torque_ff_hw is not wanted.torque_ff_hw:
+        changed |= written.torque_ff_hw != wanted.torque_ff_hw
+    return [g1.JOINT_NAMES_HW[i] for i in np.flatnonzero(changed)]
 
 
 def _timing(report: TickReport, cut: Cut) -> dict[str, Any]:

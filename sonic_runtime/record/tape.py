@@ -42,12 +42,16 @@ class Cut:
             {"call": "fail", "code": text, "detail": text}.
         encoder_input: (1, n) f32 what the encoder was given, None where it did not run.
         decoder_input: (1, n) f32 what the decoder was given, None where it did not run.
+        warnings: what the guard warns of now, "code: sentence".
+        refusal: why the guard refused the last "start", empty where it did not.
     """
 
     takes: list[tuple[str, list[bytes]]] = field(default_factory=list)
     guard_calls: list[dict[str, Any]] = field(default_factory=list)
     encoder_input: Vector | None = None
     decoder_input: Vector | None = None
+    warnings: list[str] = field(default_factory=list)
+    refusal: str = ""
 
 
 class Tape:
@@ -55,6 +59,7 @@ class Tape:
 
     def __init__(self) -> None:
         self._cut = Cut()
+        self._guard: Guard | None = None
 
     def inbox(self, name: str, inbox: Inbox) -> RecordingInbox:
         """Return an inbox that takes from another one and writes down what was taken."""
@@ -62,6 +67,7 @@ class Tape:
 
     def guard(self, guard: Guard) -> Guard:
         """Return a guard that is another one and writes down what it is told from outside its own decisions."""
+        self._guard = guard
         return cast("Guard", _RecordingGuard(self, guard))
 
     def policy(self, policy: P) -> P:
@@ -69,8 +75,11 @@ class Tape:
         return cast("P", _RecordingPolicy(self, policy))
 
     def cut(self) -> Cut:
-        """Return what came in since the last cut and begin anew."""
+        """Return what came in since the last cut, with what the guard says now, and begin anew."""
         cut, self._cut = self._cut, Cut()
+        if self._guard is not None:
+            cut.warnings = [f"{warning.code}: {warning.detail}" for warning in self._guard.warnings]
+            cut.refusal = self._guard.refusal
         return cut
 
     @property
