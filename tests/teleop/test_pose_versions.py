@@ -67,7 +67,8 @@ def test_the_headset_client_s_message_is_understood():
     sent = published(
         3, token_state=None, vr_position=np.arange(9, dtype=np.float32) / 10,
         vr_orientation=np.tile(np.array([1, 0, 0, 0], np.float32), 3), left_hand_joints=np.full(7, 0.5, np.float32),
-        right_hand_joints=np.full((2, 7), [[-0.5], [9.0]], np.float32)[:1], heading_increment=np.array([0.1], np.float32),
+        right_hand_joints=np.full((2, 7), [[-0.5], [0.9]], np.float32),
+        heading_increment=np.array([0.1], np.float32),
         timestamp_realtime=np.array([1.7e9]), timestamp_monotonic=np.array([12.5]),
         toggle_data_collection=np.array([False]), **extras,
     )  # fmt: skip
