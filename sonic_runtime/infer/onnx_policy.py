@@ -7,6 +7,7 @@ of the encoders in the file, only the one that the mode selects (see `encoder_gr
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from pathlib import Path
 
@@ -98,6 +99,8 @@ class OnnxPolicy:
             self._decoder, files[1].read_bytes, folder, random_inputs(self.decoder), rows=rows
         )
         self._warm_up()
+        del whole, decoder
+        _return_freed_memory()
 
     @property
     def origin(self) -> dict[str, str]:
@@ -161,6 +164,13 @@ class OnnxPolicy:
             for vector in vectors:
                 self.encode(vector)
             self.decode(np.zeros((1, self.decoder.input_dim), dtype=np.float32))
+
+
+def _return_freed_memory() -> None:
+    # glibc keeps what loading has freed: several times the weights
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _manifest(session: onnxruntime.InferenceSession, path: Path) -> PolicyManifest:

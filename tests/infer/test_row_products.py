@@ -1,6 +1,8 @@
 """Large perceptrons in products of rows: the numbers of ONNX Runtime, or ONNX Runtime."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,22 @@ def test_wrong_products_are_found_out(folder, rows_for_all, monkeypatch):
     monkeypatch.setattr(RowProducts, "__call__", lambda self, vector: original(self, vector) + np.float32(2e-3))
     origin = OnnxPolicy(folder, CONTRACT).origin["products"]
     assert origin.count("ONNX Runtime (products of rows differ from those of ONNX Runtime by 0.002") == 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is read from /proc")
+def test_the_weights_are_in_memory_once():
+    code = """
+import re
+from sonic_runtime.infer.sized_policy import RELEASE_SIZE, sized_policy
+def used_mb():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1000
+before = used_mb()
+with sized_policy(RELEASE_SIZE) as policy:
+    pass
+print(used_mb() - before)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 80 < float(result.stdout) < 1.6 * 90
 
 
 def test_silu_neither_overflows_nor_loses_small_numbers():
