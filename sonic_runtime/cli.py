@@ -5,10 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 
-import msgspec
-
 from sonic_runtime.command_line import help_text, run_command, say, stop_on_signal, wants_help
-from sonic_runtime.contract.errors import ConfigError
 
 
 def run() -> int:
@@ -18,7 +15,9 @@ def run() -> int:
 
 def bench() -> int:
     """`sonic-bench`: measurements."""
-    return run_command(_bench, sys.argv[1:])
+    from sonic_runtime.bench_command import main
+
+    return run_command(main, sys.argv[1:])
 
 
 def demo() -> int:
@@ -50,21 +49,23 @@ def motions() -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from sonic_runtime import app
     from sonic_runtime.config import load_config
+    from sonic_runtime.contract.operator import bindings_table
+    from sonic_runtime.run import run as run_loop
+    from sonic_runtime.run_config import RunConfig
     from sonic_runtime.view import start_view
 
     if wants_help(arguments):
-        text = "Tracks a stream or a file with a policy at 50 Hz until the duration is over or Ctrl-C."
-        say(help_text("sonic-run [key=value ...]", text, "run", app.RunConfig))
+        text = "Tracks streams and motions with a policy at 50 Hz, operated by keys, gamepad, remote or topic."
+        say(help_text("sonic-run [key=value ...]", f"{text}\n\n{bindings_table()}", "run", RunConfig))
         return 0
-    config = load_config("run", arguments, app.RunConfig)
+    config = load_config("run", arguments, RunConfig)
     with ExitStack() as beside, stop_on_signal() as stop_requested:
         if config.view:
             viewer, page = start_view(config.output.endpoint)
             beside.callback(viewer.close)
             say(f"live view: {page}")
-        result = app.run(config, stop_requested)
+        result = run_loop(config, stop_requested)
     summary = result.summary
     say(
         f"{summary.ticks} ticks in {summary.wall_s:.1f} s, ended by {summary.stop_reason}; tick p50 "
@@ -79,23 +80,3 @@ def _run(arguments: list[str]) -> int:
         return 0
     sys.stderr.write(f"sonic-run: fault {summary.fault.code}: {summary.fault.detail}\n")
     return 1
-
-
-def _bench(arguments: list[str]) -> int:
-    from sonic_runtime.bench import BenchConfig, measure_tick
-    from sonic_runtime.bench_compare import main as compare
-    from sonic_runtime.config import load_config
-
-    if arguments[:1] == ["compare"]:
-        return compare(arguments[1:])
-    if wants_help(arguments):
-        text = "Measures the tick stage by stage, in lockstep on MuJoCo. The last line is JSON."
-        say(help_text("sonic-bench tick [key=value ...] (or: sonic-bench compare --help)", text, "bench", BenchConfig))
-        return 0
-    if arguments[:1] != ["tick"]:
-        found = repr(arguments[0]) if arguments else "nothing"
-        raise ConfigError(f"expected what to measure, one of: tick, compare; got {found}")
-    result = measure_tick(load_config("bench", arguments[1:], BenchConfig))
-    say(result.table())
-    say(msgspec.json.encode(result.line()).decode())
-    return 0

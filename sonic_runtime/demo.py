@@ -18,7 +18,7 @@ import msgspec
 import zmq
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import build_parts, load_policy, open_stream
+from sonic_runtime.app import build_parts, load_policy, other_controllers
 from sonic_runtime.child import Child
 from sonic_runtime.clock import RealTimeClock
 from sonic_runtime.command_line import help_text, say, stop_on_signal, wants_help
@@ -28,16 +28,19 @@ from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
 from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary
 from sonic_runtime.motions.clip import save_clip
+from sonic_runtime.open_goals import stream_of
+from sonic_runtime.open_robot import SimulatorConfig, open_mujoco
+from sonic_runtime.realtime import RealTimeConfig, quiet_heap, real_time
 from sonic_runtime.results.demo_report import write_demo_report
 from sonic_runtime.results.gl_video import render_video
 from sonic_runtime.results.recording import Recorder, Recording
 from sonic_runtime.results.trace import Trace, streamed_trace
 from sonic_runtime.results.tracking import first_failure
-from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.view import require_viser, start_view
 from sonic_runtime.whole_file import write_whole
 from teleop.debug_output import DebugOutput
-from teleop.standing import StandFirst
+from teleop.inbox import ZmqInbox
+from teleop.pose_packet import TOPIC as POSE_TOPIC
 from teleop.stream_command import single_clip
 from teleop.stream_counters import StreamCounters
 from teleop.stream_track import StreamTrack, build_track
@@ -63,6 +66,7 @@ class DemoConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Render a video after the run, where OpenGL can draw without a screen."""
     run_dir: str
     """Folder of the results; {time} becomes the start time."""
+    realtime: RealTimeConfig
     guard: GuardConfig
 
 
@@ -121,16 +125,22 @@ def run_demo(config: DemoConfig, policy: OnnxPolicy, motion_file: Path, stop: Ca
             say(f"live view: {page}")
         clock = RealTimeClock()
         controller = TrackMotion(policy)
-        stream = open_stream(stream_endpoint, controller)
+        stream = stream_of(ZmqInbox(stream_endpoint, [POSE_TOPIC]), controller, takes_tokens=False)
         open_parts.callback(stream.close)
-        robot = MujocoSim(clock.now_ns)
+        simulator = SimulatorConfig(start="standing", gantry=True)
+        robot = open_mujoco(clock, simulator, config.realtime, config.guard, open_parts)
+        others = other_controllers(controller, ())
         parts = build_parts(
-            robot=robot, goals=StandFirst(stream), controller=controller, guard=config.guard, clock=clock
+            robot=robot.port, goals=stream, controller=controller, guard=config.guard, clock=clock, others=others
         )
         recorder = Recorder()
         say(f"tracking for {config.duration_s:g} s; sender is process {sender.pid}")
         limits = RunLimits(max_ticks=round(config.duration_s * CONTROL_HZ))
-        summary = Loop(parts, [recorder, output]).run(limits, lambda report: stop())
+        real = config.realtime
+        with quiet_heap(), real_time("loop", real.priority, real.cpu, real.lock_memory):
+            summary = Loop(parts, [recorder, output, *robot.sinks]).run(limits, lambda report: stop())
+        for line in robot.last_words():
+            say(line)
         if not stream.counters.received:
             raise RobotError(f"sender: expected a stream, got no message; it printed: {sender.output().strip()}")
         return DemoRun(summary=summary, recording=recorder.recording(), counters=stream.counters)

@@ -23,7 +23,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The simulated robot of robot=mujoco in real time."""
 
     start: Literal["hanging", "standing"]
-    """hanging on a gantry with all joints at zero, or standing in the default pose."""
+    """hanging with all joints at zero, and the run waits for its operator; or standing in the default pose, and the
+    policy takes over at once."""
     gantry: bool
     """Carry the robot until a policy takes over; false lets a robot that nobody commands fall."""
 
@@ -72,7 +73,7 @@ def open_mujoco(
     opened.callback(robot.close)
     link = WriterLink(robot.states(), robot.writer_output, robot.own_output, realtime, guard.damping_nm_s_per_rad)
     opened.callback(link.close)
-    begins: Literal["waiting", "stand"] = "waiting" if simulator.gantry else "stand"
+    begins: Literal["waiting", "stand"] = "waiting" if simulator.start == "hanging" else "stand"
 
     def last_words() -> list[str]:
         warning = robot.status().warning

@@ -5,25 +5,19 @@ Like `sonic_runtime.app`, and for the replay command alone, this module knows co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import RunConfig, build_parts, load_policy, stream_of
+from sonic_runtime.app import build_parts, load_policy, other_controllers
 from sonic_runtime.contract.errors import RecordingError
-from sonic_runtime.contract.ports import GoalSource
-from sonic_runtime.motions.clip import Clip
+from sonic_runtime.open_goals import GoalParts, open_goals
 from sonic_runtime.record.about import CONFIG_NAME, About, policy_hashes, versions
 from sonic_runtime.record.read import Recording
 from sonic_runtime.record.stand_ins import RecordedClock, RecordedOperator, RecordedRobot, RecordedWorld
+from sonic_runtime.run_config import RunConfig
 from sonic_runtime.tick import TickParts
-from teleop.motion_file import MotionFile
-from teleop.standing import StandFirst, Standing
-
-STREAM_INBOX = "stream"
-"""Name under which a run records the inbox of its stream."""
 
 
 def rebuild(recording: Recording, world: RecordedWorld, policy: str | None = None) -> TickParts:
@@ -43,13 +37,23 @@ def rebuild(recording: Recording, world: RecordedWorld, policy: str | None = Non
     controller = TrackMotion(networks)
     return build_parts(
         robot=RecordedRobot(world),
-        goals=_goals(config, controller, world, recording.about.clips()),
+        goals=open_goals(
+            GoalParts(
+                config=config.goals,
+                tracker=controller,
+                clips=list(recording.about.clips().values()),
+                open_inbox=lambda name, endpoint, topics: world.inbox(name),
+                say=lambda text: None,
+            )
+        ).source,
         controller=controller,
         guard=config.guard,
         clock=RecordedClock(world),
         operator=RecordedOperator(world),
         begins=_begins(recording),
         ramp_s=config.ramp_s,
+        blend_s=config.blend_s,
+        others=other_controllers(controller, config.imported),
     )
 
 
@@ -95,14 +99,3 @@ def changes_since(about: About, policy: str | None = None) -> list[str]:
 def _begins(recording: Recording) -> Literal["waiting", "stand"]:
     first = next(recording.ticks(), None)
     return "waiting" if first is not None and first.mode in ("waiting", "ramp") else "stand"
-
-
-def _goals(config: RunConfig, controller: TrackMotion, world: RecordedWorld, clips: Mapping[str, Clip]) -> GoalSource:
-    goals = config.goals
-    if goals.source == "stand":
-        return Standing()
-    if goals.source == "motion":
-        if goals.motion is None or goals.motion not in clips:
-            raise RecordingError(f"recording: expected the clip {goals.motion!r} in it, found {list(clips) or 'none'}")
-        return MotionFile(clips[goals.motion], goals.encoder, align_heading=True)
-    return StandFirst(stream_of(world.inbox(STREAM_INBOX), controller))

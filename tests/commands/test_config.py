@@ -3,11 +3,11 @@ from typing import Literal
 import msgspec
 import pytest
 
-from sonic_runtime.app import RunConfig
 from sonic_runtime.bench import BenchConfig
 from sonic_runtime.config import describe_config, load_config, make_run_folder, packaged_configs, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.run_config import RunConfig
 from sonic_runtime.whole_file import write_whole
 
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import RunConfig, load_policy, run
+from sonic_runtime.app import load_policy
 from sonic_runtime.config import load_config
 from sonic_runtime.contract.errors import ConfigError, ContractError
 from sonic_runtime.contract.observation_yaml import read_observation_yaml
 from sonic_runtime.infer.released import split_contract
 from sonic_runtime.infer.sized_policy import PolicySize, write_sized_policy
 from sonic_runtime.robots import g1
+from sonic_runtime.run import run
+from sonic_runtime.run_config import RunConfig
 from tests.fakes.parts import IDENTITY, make_goal, make_reference, make_state
 from tests.fakes.random_policy import write_random_policy
 from tests.infer.published import ENCODER_DIMS, LAYOUTS, LOOK_AHEAD, OFFSETS

@@ -1,0 +1,180 @@
+"""`sonic-run`: opens everything a run needs, runs the loop, and leaves configuration, summary and recordings behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from controllers.track_motion import TrackMotion
+from sonic_runtime.app import CLOCKS, build_parts, choose, load_policy, other_controllers
+from sonic_runtime.config import make_run_folder, save_config
+from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.contract.ports import Clock, ReportSink
+from sonic_runtime.infer.onnx_policy import OnnxPolicy
+from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary
+from sonic_runtime.motions.clip import Clip
+from sonic_runtime.open_goals import GoalParts, Goals, open_goals, read_clips, sources_of
+from sonic_runtime.open_robot import open_robot
+from sonic_runtime.realtime import quiet_heap, real_time
+from sonic_runtime.record.about import about_run
+from sonic_runtime.record.recorder import McapRecorder
+from sonic_runtime.record.tape import Tape
+from sonic_runtime.results.motion_recorder import MotionRecorder
+from sonic_runtime.run_config import RunConfig
+from sonic_runtime.status import Facts, Status
+from sonic_runtime.tick import TickParts
+from sonic_runtime.whole_file import write_whole
+from teleop.debug_output import DebugOutput
+from teleop.inbox import Inbox, ZmqInbox
+from teleop.operator_inputs import AutoStart
+from teleop.operator_station import open_station
+from teleop.stream_counters import StreamCounters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A run that is over: what it was, its policy, what its stream brought (None without one), its folder."""
+
+    summary: RunSummary
+    policy: dict[str, str]
+    stream: StreamCounters | None
+    folder: Path
+
+
+def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | None = None) -> RunResult:
+    """Run as configured; nothing is left behind where it cannot start.
+
+    Args:
+        config: what to run.
+        stop_requested: asked after every tick; True ends the run.
+        out: where the operator reads; None for standard output.
+
+    Raises:
+        SonicError: a part cannot be built, a file cannot be written, or damping cannot be.
+    """
+    tape = Tape()
+    with ExitStack() as opened:
+        status = Status(sys.stdout if out is None else out)
+        opened.callback(status.close)
+        clock: Clock = choose("clock", config.clock, CLOCKS)()
+        policy = load_policy(config.policy)
+        if config.record.mcap and config.record.observations:
+            policy = tape.policy(policy)
+        tracker = TrackMotion(policy)
+        clips = read_clips(config.goals)
+        goals = _open_goals(config, tracker, clips, tape, status.say)
+        opened.callback(goals.source.close)
+        others = other_controllers(tracker, config.imported)
+        # nobody can press a key in a run that is the same every time
+        operator = AutoStart() if config.clock == "lockstep" else open_station(config.operator, status.say)
+        opened.callback(operator.close)
+        robot = open_robot(config.robot, clock, config.simulator, config.realtime, config.guard, opened)
+        parts = build_parts(
+            robot=robot.port,
+            goals=goals.source,
+            controller=tracker,
+            guard=config.guard,
+            clock=clock,
+            operator=operator,
+            begins=robot.begins,
+            ramp_s=config.ramp_s,
+            blend_s=config.blend_s,
+            others=others,
+            tape=tape if config.record.mcap else None,
+        )
+        status.watch(_facts(goals, parts, config))
+        sinks = [status, *robot.sinks]
+        if config.output.endpoint is not None:
+            sinks.append(DebugOutput(config.output.endpoint))
+            opened.callback(sinks[-1].close)
+        folder = make_run_folder(config.run_dir)
+        save_config(config, folder)
+        sinks += _recorders(config, folder, policy, clips, tape, opened, status.say)
+        for note in robot.notes:
+            status.say(note)
+        summary = _run_loop(config, parts, sinks, stop_requested, status.say)
+        for line in robot.last_words():
+            status.say(line)
+    result = RunResult(summary=summary, policy=policy.origin, stream=goals.counters, folder=folder)
+    _write_summary(result)
+    return result
+
+
+def _open_goals(
+    config: RunConfig, tracker: TrackMotion, clips: Sequence[Clip], tape: Tape, say: Callable[[str], None]
+) -> Goals:
+    if config.clock == "lockstep" and "stream" in sources_of(config.goals):
+        raise ConfigError("clock=lockstep: expected real_time for goals.source=stream; a sender keeps to real time")
+
+    def open_inbox(name: str, endpoint: str, topics: Sequence[str]) -> Inbox:
+        inbox = ZmqInbox(endpoint, topics)
+        return tape.inbox(name, inbox) if config.record.mcap else inbox
+
+    return open_goals(GoalParts(config=config.goals, tracker=tracker, clips=clips, open_inbox=open_inbox, say=say))
+
+
+def _facts(goals: Goals, parts: TickParts, config: RunConfig) -> Facts:
+    guard, counters = parts.guard, goals.counters
+    return Facts(
+        source=goals.line,
+        received=None if counters is None else lambda: counters.received,
+        refusal=lambda: guard.refusal,
+        warnings=lambda: guard.warnings,
+        checks_off=config.guard.off,
+    )
+
+
+def _recorders(
+    config: RunConfig,
+    folder: Path,
+    policy: OnnxPolicy,
+    clips: Sequence[Clip],
+    tape: Tape,
+    opened: ExitStack,
+    say: Callable[[str], None],
+) -> list[ReportSink]:
+    sinks: list[ReportSink] = []
+    if config.record.mcap:
+        about = about_run(config, policy, numbered(clips), " ".join(sys.argv))
+        sinks.append(opened.enter_context(McapRecorder(folder / "run.mcap", about, tape)))
+    if config.record.motion:
+        motion = MotionRecorder(folder / "motion", say)
+        opened.callback(motion.close)
+        sinks.append(motion)
+    return sinks
+
+
+def numbered(clips: Sequence[Clip]) -> Mapping[str, Clip]:
+    """Return clips by number and name, in their order: what a recording calls them."""
+    return {f"{number:03d} {clip.name}": clip for number, clip in enumerate(clips)}
+
+
+def _run_loop(
+    config: RunConfig,
+    parts: TickParts,
+    sinks: Sequence[ReportSink],
+    stop_requested: Callable[[], bool],
+    say: Callable[[str], None],
+) -> RunSummary:
+    limits = RunLimits(max_ticks=None if config.duration_s is None else round(config.duration_s * CONTROL_HZ))
+    loop, realtime = Loop(parts, sinks), config.realtime
+    if config.clock == "lockstep":
+        return loop.run(limits, lambda _: stop_requested())
+    with quiet_heap(), real_time("loop", realtime.priority, realtime.cpu, realtime.lock_memory) as notes:
+        for note in notes:
+            say(note.text)
+        return loop.run(limits, lambda _: stop_requested())
+
+
+def _write_summary(result: RunResult) -> None:
+    content = msgspec.to_builtins(result.summary)
+    stream = result.stream
+    content["stream"] = None if stream is None else {**msgspec.to_builtins(stream), "gaps": stream.gaps}
+    content["policy"] = result.policy
+    write_whole(result.folder / "summary.json", msgspec.json.format(msgspec.json.encode(content), indent=2))
