@@ -48,6 +48,20 @@ def motions() -> int:
     return run_command(main, sys.argv[1:])
 
 
+def replay() -> int:
+    """`sonic-replay`: run a recording again and compare, or export it."""
+    from sonic_runtime.record.command import main
+
+    return run_command(main, sys.argv[1:])
+
+
+def doctor() -> int:
+    """`sonic-doctor`: would a run be safe here?"""
+    from sonic_runtime.doctor.command import main
+
+    return run_command(main, sys.argv[1:])
+
+
 def _run(arguments: list[str]) -> int:
     from sonic_runtime.config import load_config
     from sonic_runtime.contract.operator import bindings_table

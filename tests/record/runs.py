@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from controllers.track_motion import TrackMotion
-from sonic_runtime.app import RunConfig, build_parts, load_policy, stream_of
+from sonic_runtime.app import build_parts, load_policy, other_controllers
 from sonic_runtime.clock import LockstepClock
 from sonic_runtime.config import load_config
+from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.loop import Loop, RunLimits
 from sonic_runtime.motions.clip import Clip, clip_from_qpos
+from sonic_runtime.open_goals import GoalParts, open_goals
 from sonic_runtime.record.about import about_run
 from sonic_runtime.record.recorder import McapRecorder
 from sonic_runtime.record.tape import Tape
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.robots import g1
-from teleop.motion_file import MotionFile
+from sonic_runtime.run import numbered
+from sonic_runtime.run_config import RunConfig
 from teleop.pose_packet import PoseFrames, pack_pose
-from teleop.standing import StandFirst
 
 
 def sway(frames: int = 120) -> Clip:
@@ -66,7 +67,7 @@ class ListInbox:
 
 
 def run_config(policy: str, *overrides: str) -> RunConfig:
-    return load_config("run", [f"policy={policy}", "clock=lockstep", *overrides], RunConfig)
+    return load_config("run", [f"policy={policy}", "clock=lockstep", "ramp_s=0.0", *overrides], RunConfig)
 
 
 def record_run(
@@ -80,26 +81,44 @@ def record_run(
     clock=None,
     controller=TrackMotion,
 ) -> list:
-    """Record a run in lockstep; returns the reports that the loop gave."""
+    """Record a run in lockstep, its parts those of sonic-run; returns the reports that the loop gave."""
     clock, tape = LockstepClock() if clock is None else clock, Tape()
     policy = load_policy(config.policy)
-    controller = controller(tape.policy(policy) if observations else policy)
-    clips: dict[str, Clip] = {}
-    if config.goals.source == "motion":
-        goals = MotionFile(clip, config.goals.encoder, align_heading=True)
-        clips = {str(config.goals.motion): clip}
-    else:
-        inbox = tape.inbox("stream", ListInbox(pose_messages(clip, ticks)))
-        goals = StandFirst(stream_of(inbox, controller))
+    tracker = controller(tape.policy(policy) if observations else policy)
+    clips = [clip] if config.goals.source == "motion" else []
+    goals = open_goals(
+        GoalParts(
+            config=config.goals,
+            tracker=tracker,
+            clips=clips,
+            open_inbox=lambda name, endpoint, topics: tape.inbox(name, ListInbox(pose_messages(clip, ticks))),
+            say=lambda text: None,
+        )
+    )
     parts = build_parts(
-        robot=MujocoSim(clock.now_ns), goals=goals, controller=controller, guard=config.guard, clock=clock,
-        operator=operator, ramp_s=config.ramp_s, begins="stand" if operator is None else "waiting",
+        robot=MujocoSim(clock.now_ns), goals=goals.source, controller=tracker, guard=config.guard, clock=clock,
+        operator=Player() if operator is None else operator, ramp_s=config.ramp_s, blend_s=config.blend_s,
+        begins="stand" if operator is None else "waiting",
+        others=other_controllers(tracker, config.imported), tape=tape,
     )  # fmt: skip
-    parts = replace(parts, guard=tape.guard(parts.guard))
     kept = Kept()
-    with McapRecorder(path, about_run(config, policy, clips), tape) as recorder:
+    with McapRecorder(path, about_run(config, policy, numbered(clips)), tape) as recorder:
         Loop(parts, [recorder, kept]).run(RunLimits(max_ticks=ticks, damping_ticks=5))
     return kept.reports
+
+
+class Player:
+    """An operator who says play at once."""
+
+    def __init__(self) -> None:
+        self._events: tuple[OperatorEvent, ...] = (OperatorEvent("play", origin="test"),)
+
+    def read(self, state, mode):
+        events, self._events = self._events, ()
+        return events
+
+    def close(self):
+        pass
 
 
 class Kept:
