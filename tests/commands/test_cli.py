@@ -53,11 +53,11 @@ def test_an_exit_code_is_passed_on():
     assert run_command(lambda arguments: 1, []) == 1
 
 
-@pytest.mark.parametrize("command", ["run", "bench"])
-def test_help_shows_keys_and_defaults(monkeypatch, capsys, command):
-    assert call(monkeypatch, command, "--help") == 0
+@pytest.mark.parametrize("words", [["run"], ["bench", "tick"], ["bench", "loop"]], ids=" ".join)
+def test_help_shows_keys_and_defaults(monkeypatch, capsys, words):
+    assert call(monkeypatch, *words, "--help") == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"usage: sonic-{command}")
+    assert out.startswith(f"usage: sonic-{' '.join(words)}")
     assert "policy=default" in out
     assert "guard.tilt_rad=1.2" in out
 
@@ -76,7 +76,7 @@ def test_bench_ends_with_one_line_of_json(monkeypatch, capsys, policy):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["tock"], "one of: tick, compare; got 'tock'"),
+        (["tock"], "one of: tick, loop, writer"),
         ([], "got nothing"),
         (["tick", "ticks=0"], "ticks: expected int >= 1, found 0"),
         (["tick", "policy=/nowhere"], "there is no folder /nowhere"),
@@ -93,7 +93,7 @@ def test_bench_refuses_plainly(monkeypatch, capsys, arguments, expected):
     ("override", "expected"),
     [
         ("robot=atlas", "robot=atlas: expected one of mujoco"),
-        ("clock=sundial", "clock=sundial: expected one of real_time, lockstep"),
+        ("clock=sundial", "clock: expected one of real_time, lockstep, found sundial"),
         ("goals.source=carrier_pigeon", "expected one of stream, motion, stand"),
         ("goals.endpoint=nonsense", "nonsense"),
         ("duration_s=-1", "duration_s: expected float > 0.0, found -1"),
@@ -140,7 +140,7 @@ def test_run_in_lockstep_reports_and_keeps_its_configuration(monkeypatch, capsys
 def test_an_encoder_that_the_policy_lacks_is_refused_before_the_run(monkeypatch, capsys, tmp_path, policy):
     arguments = [f"policy={policy}", "goals.source=motion", "goals.motion=walk", "goals.encoder=g2"]
     assert call(monkeypatch, "run", *arguments, f"run_dir={tmp_path}/r") == 2
-    assert "expected one of the policy's encoders (g1" in capsys.readouterr().err
+    assert "the encoder 'g2' of the policy can read, found data for the policy's encoders: g1" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
 
 
