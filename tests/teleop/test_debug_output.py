@@ -12,7 +12,7 @@ from sonic_runtime.contract.messages import Decision, Goal, JointTarget, Referen
 from sonic_runtime.contract.rotations import quat_from_axis_angle, quat_from_yaw, quat_multiply
 from sonic_runtime.robots import g1
 from sonic_runtime.robots.kinematics import forward_kinematics
-from teleop.debug_output import DebugOutput, debug_map
+from teleop.debug_output import DebugOutput, RobotConfig, debug_map
 from tests.teleop.test_pose_stream import state
 
 PUBLISHED = {
@@ -115,6 +115,111 @@ def test_listener_gets_topic_and_map(output):
 def test_nothing_is_published_without_a_goal(output):
     output[0].put(report(goal=False))
     assert output[0].sent == 0
+
+
+def published(made: DebugOutput, ticks: list) -> list[dict]:
+    """Put ticks into an output and return what it packs, without a socket."""
+    messages: list[bytes] = []
+    made._socket.close()
+    made._socket = Wire(messages)
+    for tick in ticks:
+        made.put(tick)
+    made.close()
+    return [msgpack.unpackb(m[len(b"g1_debug") :]) for m in messages if m.startswith(b"g1_debug")]
+
+
+class Wire:
+    def __init__(self, messages):
+        self.messages = messages
+
+    def send(self, message, flags):
+        self.messages.append(message)
+
+    def close(self, linger=0):
+        pass
+
+
+ANY = "tcp://127.0.0.1:*"
+
+
+def test_in_every_mode_the_keys_are_the_same():
+    made = DebugOutput(ANY, every_mode=True)
+    tick = report(goal=False)
+    idle, active = published(made, [tick, report()])
+    assert set(active) - set(idle) == {"init_base_quat", "delta_heading"}
+    assert {key: len(value) for key, value in idle.items() if isinstance(value, list)} == {
+        key: size for key, size in PUBLISHED.items() if key != "init_base_quat"
+    }
+    assert idle["body_q_target"] == tick.target.joint_pos_hw.tolist()
+    assert idle["base_quat_target"] == idle["base_quat"]
+
+
+def test_hands_compliance_and_temperatures_are_those_known():
+    tick = report()
+    hands = np.stack([np.full(7, 0.5), np.full(7, -0.5)])
+    goal = replace(tick.goal, hand_joint_pos=hands, vr_compliance=np.array([0.1, 0.2, 0.3]))
+    tick = replace(tick, goal=goal, state=replace(tick.state, motor_temperature_c_hw=np.arange(29.0)))
+    content = debug_map(tick, goal)
+    for key in ("last_left_hand_action", "left_hand_q_measured"):
+        assert content[key] == [0.5] * 7
+    for key in ("last_right_hand_action", "right_hand_q_measured"):
+        assert content[key] == [-0.5] * 7
+    assert content["left_hand_q"] == [0.0] * 7, "these hands do not measure"
+    assert content["vr_3point_compliance"] == [0.1, 0.2, 0.3]
+    assert content["motor_temperature"][:4] == [0.0, 0.0, 1.0, 1.0]
+
+
+def facing(base_yaw: float, heading_yaw: float, root_yaw: float, cursor: int = 3):
+    """A tick with these headings."""
+    reference = Reference(
+        joint_pos_pol=np.zeros((5, 29)),
+        joint_vel_pol=np.zeros((5, 29)),
+        root_quat_wxyz=quat_from_yaw(np.full(5, root_yaw)),
+        cursor=cursor,
+    )
+    tick = report(yaw=base_yaw)
+    goal = replace(tick.goal, reference=reference, heading_quat_wxyz=quat_from_yaw(np.array(heading_yaw)))
+    return replace(tick, goal=goal)
+
+
+def test_where_tracking_began_and_turns_since_are_told_apart():
+    ticks = [
+        facing(1.0, 0.7, 0.3),
+        facing(1.4, 0.7, 0.5),  # the robot turns, the reference too
+        facing(1.4, 0.85, 0.5),  # the operator turns the reference
+        facing(1.5, 0.75, 0.4, cursor=0),  # a new first frame: 0.15 + 1.0 - 0.4
+        facing(2.0, 1.9, 0.1),  # tracking begins anew
+    ]
+    told = published(DebugOutput(ANY, init_ref=True), ticks)
+    base = [2 * np.arctan2(m["init_base_quat"][3], m["init_base_quat"][0]) for m in told]
+    root = [2 * np.arctan2(*np.array(m["init_ref_data_root_rot_array"])[[3, 0]]) for m in told]
+    np.testing.assert_allclose(base, [1.0, 1.0, 1.0, 1.0, 2.0], atol=1e-9)
+    np.testing.assert_allclose(root, [0.3, 0.3, 0.3, 0.4, 0.1], atol=1e-9)
+    np.testing.assert_allclose([m["delta_heading"] for m in told], [0, 0, 0.15, 0.15, 0], atol=1e-9)
+    for tick, message in zip(ticks, told, strict=True):
+        yaw = message["delta_heading"] + base[told.index(message)] - root[told.index(message)]
+        np.testing.assert_allclose(quat_from_yaw(np.array(yaw)), tick.goal.heading_quat_wxyz, atol=1e-9)
+
+
+def test_without_being_asked_only_published_keys_are_sent():
+    (content,) = published(DebugOutput(ANY), [report()])
+    others = {"control_loop_type", "index", "ros_timestamp", "delta_heading"}
+    assert set(content) == set(PUBLISHED) | others
+
+
+def test_robot_config_is_sent_at_once_and_every_two_seconds():
+    made = DebugOutput(ANY, RobotConfig(model_path="decoder.onnx", encoder_file="encoder.onnx"))
+    made._socket.close()
+    made._socket = Wire(messages := [])
+    for tick in range(250):
+        made.put(replace(report(goal=False), now_ns=tick * 20_000_000))
+    assert len(messages) == 3
+    content = msgpack.unpackb(messages[0].removeprefix(b"robot_config"))
+    assert content == {
+        "model_path": "decoder.onnx", "reference_motion_path": "none", "planner_path": "none",
+        "obs_config_path": "none", "encoder_file": "encoder.onnx", "control_frequency": 50.0,
+        "planner_frequency": 10.0, "is_using_encoder": True, "policy_fp16": False, "planner_fp16": False,
+    }  # fmt: skip
 
 
 def test_busy_port_is_named_with_the_way_out(output):
