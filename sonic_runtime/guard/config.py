@@ -25,9 +25,9 @@ TARGET_LIMITS: tuple[str, ...] = (
     "target_gains",
     "target_velocity",
     "target_torque_ff",
-    "target_rate",
     "target_range",
     "target_torque",
+    "target_rate",
 )
 """Limits of a target, in the order in which they are applied. Gains outside theirs are refused, the rest is clamped."""
 CHECKS: tuple[str, ...] = (*STATE_CHECKS, "overrun", *TARGET_LIMITS)

@@ -7,15 +7,14 @@ target_gains       0 <= kp <= e / target_stiffness_rad, target_damping_s * kp <=
                    Outside, the target is refused: such gains are of another robot or another unit.
 target_velocity    |dq*| <= target_velocity_fraction * (speed of the motor), and kd |dq*| <= the torque limit L below.
 target_torque_ff   |ff| <= target_torque_ff_fraction * e, and |kd dq* + ff| <= L.
-target_rate        kp |q* - (q* of the tick before)| <= target_rate_fraction * e. In the first tick, and in the first
-                   after damping, the measured angle stands in for the target before.
 target_range       lo - fraction * e / kp <= q* <= hi + fraction * e / kp for the range [lo, hi] of the joint.
 target_torque      min(-L, tau0) <= tau <= max(L, tau0), L = target_torque_fraction * e, with the measured q and dq.
                    tau0 = kd (dq* - dq) + ff is what is left where q* = q. A fast joint is braked by more than L;
-                   that is wanted, and no position target makes it more.
-
-Where they contradict each other the later one wins; a joint measured outside its range may be pulled back into it by
-more than L. The target that comes out lies between the wanted one and the measured angle, or at the end of the range.
+                   that is wanted, and no position target makes it more. A joint measured outside the bounds of its
+                   range may be pulled back into them by more than L.
+target_rate        kp |q* - (q* of the tick before)| <= target_rate_fraction * e, where the target before is first
+                   brought within this tick's range and torque. In the first tick, and in the first after damping,
+                   the measured angle stands in for it.
 
 Why positions are not simply clamped into the joint range: the policy is trained without a clamp on targets, and a
 target beyond the range is how it asks for torque near the end of the range. From any angle q inside the range a resting
@@ -44,7 +43,7 @@ _FIELDS = ("joint_pos_hw", "joint_vel_hw", "stiffness_hw", "damping_hw", "torque
 _LOW, _HIGH = g1.JOINT_RANGE_HW.T.copy()
 _LEAST_STIFFNESS = g1.EFFORT_LIMIT_HW / (2.0 * math.pi)
 """(29,) stiffness that asks for the full effort a turn away [N m/rad]."""
-_TINY = 1e-9
+_TINY = 1e-12
 """Stands in for a gain of zero in a division."""
 _ROUNDING_NM = 1e-9
 
@@ -154,7 +153,7 @@ class TargetLimits:
         return limited_vel, limited_ff
 
     def _position(self, target: JointTarget, rest_nm: Array, measured: Array) -> Array:
-        """Return the position target (29,) within rate, range and torque.
+        """Return the position target (29,) within range, torque and rate.
 
         Args:
             target: what is wanted.
@@ -162,24 +161,22 @@ class TargetLimits:
             measured: (29,) angles [rad].
         """
         wanted, stiffness = target.joint_pos_hw, target.stiffness_hw
-        last = measured if self._last_pos_hw is None else self._last_pos_hw
         # a turn stands in for the reach of a joint that is hardly stiff
         stiff = np.maximum(stiffness, _LEAST_STIFFNESS)
-        step, margin = self._rate_nm / stiff, self._range_nm / stiff
-        low, high = _LOW - margin, _HIGH + margin
-        rated = _clamped(wanted, last - step, last + step)
-        ranged = _clamped(rated, low, high)
-        torque = stiffness * (ranged - measured) + rest_nm
-        allowed = _clamped(torque, np.minimum(rest_nm, -self._torque_nm), np.maximum(rest_nm, self._torque_nm))
-        limited, over = ranged, allowed != torque
-        if over.any():
-            # a joint without stiffness is never over: its torque is what is left
-            pulled = measured + (allowed - rest_nm) / np.maximum(stiffness, _TINY)
-            limited = _clamped(np.where(over, pulled, ranged), low, high)
-            self._count("target_torque", over)
-        if (ranged != wanted).any():
-            self._count("target_rate", rated != wanted)
-            self._count("target_range", ranged != rated)
+        margin, step = self._range_nm / stiff, self._rate_nm / stiff
+        range_low, range_high = _LOW - margin, _HIGH + margin
+        divisor = np.maximum(stiffness, _TINY)
+        torque_low = measured + np.minimum(-_ROUNDING_NM, -self._torque_nm - rest_nm) / divisor
+        torque_high = measured + np.maximum(_ROUNDING_NM, self._torque_nm - rest_nm) / divisor
+        low, high = _clamped(torque_low, range_low, range_high), _clamped(torque_high, range_low, range_high)
+        last = _clamped(measured if self._last_pos_hw is None else self._last_pos_hw, low, high)
+        within = _clamped(wanted, low, high)
+        limited = _clamped(within, last - step, last + step)
+        if (limited != wanted).any():
+            ranged = _clamped(wanted, range_low, range_high)
+            self._count("target_range", ranged != wanted)
+            self._count("target_torque", within != ranged)
+            self._count("target_rate", limited != within)
         return limited
 
     def _count(self, name: str, changed: npt.NDArray[np.bool_]) -> None:
