@@ -11,7 +11,10 @@ from sonic_runtime.contract.ports import GoalSource
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.observe.readable import readable_encoders
 from sonic_runtime.run_config import GoalsConfig
+from teleop.arbiter import Arbiter, Candidate
 from teleop.inbox import Inbox
+from teleop.planner_packet import TOPIC as PLANNER_TOPIC
+from teleop.planner_stream import PlannerStream
 from teleop.playlist import Playlist
 from teleop.pose_packet import TOPIC as POSE_TOPIC
 from teleop.pose_stream import PoseStream
@@ -24,11 +27,19 @@ OpenInbox = Callable[[str, str, Sequence[str]], Inbox]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goals:
-    """A goal source, what it is in a few words, and what it counts where it is a stream."""
+    """A goal source, and what there is to know about it.
+
+    Attributes:
+        source: gives the goals.
+        line: what it is and does, in a few words.
+        counters: what the pose stream brought; None without one.
+        newest_ns: when the newest data came [ns]; None for a source that has all its data at hand.
+    """
 
     source: GoalSource
     line: Callable[[], str]
     counters: StreamCounters | None = None
+    newest_ns: Callable[[], int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +100,21 @@ def open_goals(parts: GoalParts) -> Goals:
         SonicError: one cannot be used.
     """
     names = sources_of(parts.config)
-    first, *others = names
-    if others:
-        raise ConfigError("goals.source: several sources at a time are not supported yet")
-    return SOURCES[first](parts)
+    opened = [SOURCES[name](parts) for name in names]
+    if len(opened) == 1:
+        return opened[0]
+    candidates = [
+        Candidate(name=name, source=goals.source, priority=number, newest_ns=goals.newest_ns)
+        for number, (name, goals) in enumerate(zip(names, opened, strict=True))
+    ]
+    arbiter = Arbiter(candidates, parts.config.arbiter, parts.say)
+    lines = dict(zip(names, (goals.line for goals in opened), strict=True))
+
+    def line() -> str:
+        return lines[arbiter.current]() if arbiter.current in lines else f"no live source of {', '.join(names)}"
+
+    counters = next((goals.counters for goals in opened if goals.counters is not None), None)
+    return Goals(source=arbiter, line=line, counters=counters)
 
 
 def stream_of(inbox: Inbox, tracker: TrackMotion, *, takes_tokens: bool) -> PoseStream:
@@ -104,7 +126,19 @@ def stream_of(inbox: Inbox, tracker: TrackMotion, *, takes_tokens: bool) -> Pose
 def _stream(parts: GoalParts) -> Goals:
     inbox = parts.open_inbox("stream", parts.config.endpoint, [POSE_TOPIC])
     stream = stream_of(inbox, parts.tracker, takes_tokens=True)
-    return Goals(source=stream, line=lambda: f"stream {parts.config.endpoint}", counters=stream.counters)
+    return Goals(
+        source=stream,
+        line=lambda: f"stream {parts.config.endpoint}",
+        counters=stream.counters,
+        newest_ns=lambda: stream.newest_ns,
+    )
+
+
+def _planner(parts: GoalParts) -> Goals:
+    inbox = parts.open_inbox("planner", parts.config.endpoint, [PLANNER_TOPIC])
+    encoders = [spec.name for spec in parts.tracker.policy.encoder.encoders]
+    planner = PlannerStream(inbox, encoders, parts.say)
+    return Goals(source=planner, line=lambda: "planner topic, standing", newest_ns=lambda: planner.newest_ns)
 
 
 def _motion(parts: GoalParts) -> Goals:
@@ -122,5 +156,10 @@ def _stand(parts: GoalParts) -> Goals:
     return Goals(source=Standing(), line=lambda: "standing")
 
 
-SOURCES: dict[str, Callable[[GoalParts], Goals]] = {"stream": _stream, "motion": _motion, "stand": _stand}
+SOURCES: dict[str, Callable[[GoalParts], Goals]] = {
+    "stream": _stream,
+    "planner": _planner,
+    "motion": _motion,
+    "stand": _stand,
+}
 """Goal sources by name."""

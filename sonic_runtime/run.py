@@ -15,7 +15,7 @@ from controllers.track_motion import TrackMotion
 from sonic_runtime.app import CLOCKS, build_parts, choose, load_policy, other_controllers
 from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
-from sonic_runtime.contract.ports import Clock, ReportSink
+from sonic_runtime.contract.ports import Clock, OperatorInput, ReportSink
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
 from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary
 from sonic_runtime.motions.clip import Clip
@@ -30,6 +30,8 @@ from sonic_runtime.run_config import RunConfig
 from sonic_runtime.status import Facts, Status
 from sonic_runtime.tick import TickParts
 from sonic_runtime.whole_file import write_whole
+from teleop.command_input import CommandInput, ManagerStateInput
+from teleop.command_packet import COMMAND_TOPIC, MANAGER_TOPIC
 from teleop.debug_output import DebugOutput
 from teleop.inbox import Inbox, ZmqInbox
 from teleop.operator_inputs import AutoStart
@@ -72,7 +74,8 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
         opened.callback(goals.source.close)
         others = other_controllers(tracker, config.imported)
         # nobody can press a key in a run that is the same every time
-        operator = AutoStart() if config.clock == "lockstep" else open_station(config.operator, status.say)
+        topics = [] if config.clock == "lockstep" else _operator_topics(config)
+        operator = AutoStart() if config.clock == "lockstep" else open_station(config.operator, status.say, topics)
         opened.callback(operator.close)
         robot = open_robot(config.robot, clock, config.simulator, config.realtime, config.guard, opened)
         parts = build_parts(
@@ -117,6 +120,20 @@ def _open_goals(
         return tape.inbox(name, inbox) if config.record.mcap else inbox
 
     return open_goals(GoalParts(config=config.goals, tracker=tracker, clips=clips, open_inbox=open_inbox, say=say))
+
+
+def _operator_topics(config: RunConfig) -> list[OperatorInput]:
+    """Open the topics on which a sender of goals also operates the robot."""
+    names = sources_of(config.goals)
+    numbers = {name: number for number, name in enumerate(names, start=1)}
+    if not config.operator.command or not {"stream", "planner"} & set(names):
+        return []
+    command = ZmqInbox(config.goals.endpoint, [COMMAND_TOPIC])
+    manager = ZmqInbox(config.goals.endpoint, [MANAGER_TOPIC])
+    return [
+        CommandInput(command, planner_source=numbers.get("planner"), stream_source=numbers.get("stream")),
+        ManagerStateInput(manager),
+    ]
 
 
 def _facts(goals: Goals, parts: TickParts, config: RunConfig) -> Facts:

@@ -9,6 +9,7 @@ import msgspec
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.open_robot import SimulatorConfig
 from sonic_runtime.realtime import RealTimeConfig
+from teleop.arbiter import ArbiterConfig
 from teleop.operator_station import OperatorConfig
 
 
@@ -16,13 +17,15 @@ class GoalsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Where goals come from."""
 
     source: str | tuple[str, ...]
-    """stream (ZeroMQ topics), motion (files), stand; or a list of them, the first has the highest priority."""
+    """stream (topic pose), planner (topic planner), motion (files), stand; or a list, the highest priority first."""
     endpoint: str
     """ZeroMQ address the stream is sent from; its sender binds it."""
     motion: str | tuple[str, ...] | None
     """Motion files, folders of them, or names of procedural motions such as walk; several make a playlist."""
     encoder: str
     """Encoder that motions begin with: g1, teleop or smpl; a stream brings its own."""
+    arbiter: ArbiterConfig
+    """How several sources share the robot."""
 
 
 class OutputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import msgspec
@@ -24,6 +25,8 @@ class OperatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """A gamepad, plugged in at any time."""
     remote: bool
     """The robot's own wireless remote."""
+    command: bool
+    """The command and manager_state topics of the stream's sender."""
     auto_start: bool
     """Start and play without being asked; for simulators."""
     stop_when_lost: StopWhenLost
@@ -31,7 +34,7 @@ class OperatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     the only one, always stops it, never leaves it to the other inputs."""
 
 
-def open_station(config: OperatorConfig, say: Say) -> Inputs:
+def open_station(config: OperatorConfig, say: Say, topics: Sequence[OperatorInput] = ()) -> Inputs:
     """Open the devices of the operator.
 
     The terminal is opened first, and it is there or not; a gamepad or a remote may come later. A device that is the
@@ -40,16 +43,17 @@ def open_station(config: OperatorConfig, say: Say) -> Inputs:
     Args:
         config: which devices.
         say: where their messages go; called from other threads too.
+        topics: inputs from the network, opened already; closed with the station.
 
     Raises:
         ConfigError: nobody and nothing could start the robot.
     """
-    if not (config.keyboard or config.gamepad or config.remote or config.auto_start):
+    if not (config.keyboard or config.gamepad or config.remote or config.auto_start or topics):
         raise ConfigError(
-            "operator: expected keyboard, gamepad, remote or auto_start to be true, found none; nobody could start"
+            "operator: expected keyboard, gamepad, remote, command or auto_start to be true; nobody could start"
         )
     others = config.gamepad + config.remote
-    inputs: list[OperatorInput] = []
+    inputs: list[OperatorInput] = list(topics)
     with ExitStack() as opened:
         terminal = False
         if config.keyboard:

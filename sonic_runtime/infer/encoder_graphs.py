@@ -28,6 +28,9 @@ from sonic_runtime.observe.terms import MODE_TERMS, encoder_mode
 Vector = npt.NDArray[np.float32]
 _log = logging.getLogger(__name__)
 
+_WORTH_A_WARNING_BYTES = 8 << 20
+"""An encoder of this size costs half a millisecond a tick to read."""
+
 TOKEN_TOLERANCE = 1e-5
 """Largest difference allowed between the tokens of the two graphs; they run the same products, and differ by none."""
 CHECKED_INPUTS = 8
@@ -76,7 +79,9 @@ def take_apart(
     except (ContractError, LookupError, ValueError) as error:
         # the last two: operators that are used in a way that ONNX does not describe; the whole graph answers for them
         note = f"all encoders run at every tick: {error}"
-        _log.warning("%s: the encoder graph runs as it is, %s", path, note)
+        # what a small file wastes nobody notices
+        level = logging.WARNING if path.stat().st_size > _WORTH_A_WARNING_BYTES else logging.INFO
+        _log.log(level, "%s: the encoder graph runs as it is, %s", path, note)
     return whole_encoder(path, full, manifest, note)
 
 

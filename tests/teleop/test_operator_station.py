@@ -14,7 +14,8 @@ from tests.teleop.test_wireless_remote import remote_bytes
 
 
 def config(**changes):
-    values = {"keyboard": False, "gamepad": False, "remote": False, "auto_start": False, "stop_when_lost": "in_use"}
+    values = dict.fromkeys(("keyboard", "gamepad", "remote", "command", "auto_start"), False)
+    values["stop_when_lost"] = "in_use"
     return OperatorConfig(**{**values, **changes})
 
 
