@@ -95,7 +95,7 @@ def test_a_graph_for_the_wrong_mode_is_found_out(release, monkeypatch, caplog):
         return original(self, vector, fixed)
 
     monkeypatch.setattr(Specialiser, "specialise", next_mode)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         policy = OnnxPolicy(release, CONTRACT)
     assert policy.origin["encoder_graph"].startswith("whole: all encoders run at every tick: encoder 'g1': expected")
     assert "the encoder graph runs as it is" in caplog.text
