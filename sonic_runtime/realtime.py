@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-_PR_SET_TIMERSLACK = 29
+_PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK = 1, 29
 _TIMER_SLACK_NS, _DEFAULT_TIMER_SLACK_NS = 1, 50_000
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _SWITCH_INTERVAL_S = 0.0005
@@ -109,6 +109,16 @@ def quiet_heap() -> Iterator[None]:
         gc.unfreeze()
         if was_enabled:
             gc.enable()
+
+
+def signal_at_parent_death(number: int) -> None:
+    """Let this process get a signal as soon as the thread that started it dies; nothing happens where Linux is not.
+
+    A parent that is killed keeps its children until the last of its threads is gone, which takes 40 ms on a busy
+    machine; this signal comes when the first is.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0)
 
 
 def _policy() -> tuple[int, os.sched_param] | None:

@@ -21,7 +21,7 @@ import msgspec
 from sonic_runtime.contract.errors import SonicError
 from sonic_runtime.contract.messages import JointTarget
 from sonic_runtime.pacing import BUFFER_BYTES, Lateness, Pacer
-from sonic_runtime.realtime import quiet_heap, real_time
+from sonic_runtime.realtime import quiet_heap, real_time, signal_at_parent_death
 from sonic_runtime.robot_io.mailbox import MailboxReader, MailboxWriter, Record, map_memory
 from sonic_runtime.robot_io.motor_output import MotorOutput, OutputSpec, open_output
 from sonic_runtime.robot_io.records import (
@@ -176,6 +176,7 @@ def run(spec: WriterSpec) -> None:
         told.append(number)
 
     signal.signal(signal.SIGTERM, note)
+    signal_at_parent_death(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     output = open_output(spec.output)
     cycle = WriterCycle(

@@ -39,6 +39,8 @@ _KILL_S = 0.01
 class WriterLink:
     """A RobotPort with a writer process behind it.
 
+    The thread that makes it must live as long as it is used: the writer takes its end for that of the loop.
+
     Args:
         states: the robot's sensors; closed with this port.
         writer_output: how the writer opens the motors.
