@@ -13,6 +13,7 @@ from sonic_runtime.clock import LockstepClock
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.ports import Clock, ReportSink, RobotPort
 from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.guard.warning import GuardWarning
 from sonic_runtime.realtime import RealTimeConfig
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.robot_io.simulated_robot import SimulatedRobot
@@ -39,6 +40,8 @@ class OpenRobot:
         sinks: parts of the robot that want the reports.
         notes: what was found when it was opened, one line each.
         last_words: lines about the run when it is over.
+        warnings: what is not well with the robot now, beside what the guard sees in its states.
+        line: a phrase for the line that is kept up to date; empty where there is nothing to say.
     """
 
     port: RobotPort
@@ -46,6 +49,8 @@ class OpenRobot:
     sinks: Sequence[ReportSink] = ()
     notes: Sequence[str] = ()
     last_words: Callable[[], list[str]] = list
+    warnings: Callable[[], Sequence[GuardWarning]] = tuple
+    line: Callable[[], str] = str
 
 
 def open_mujoco(

@@ -26,7 +26,7 @@ _UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 class GantryRobot:
-    """A simulated G1 that can be held by its pelvis; one `step` is one physics step of 5 ms.
+    """A simulated G1 that can be held by its pelvis; one `step` is one physics step, of 5 ms unless told otherwise.
 
     The gantry is a weld of the pelvis to a point that moves up and down: MuJoCo solves it with the contacts, so that it
     is stable whatever the motors do. It lets go only where it has lowered the robot to the ground, 0.3 s from the top.
@@ -35,16 +35,19 @@ class GantryRobot:
     Args:
         start: "standing" in the default pose on the ground, or "hanging" with all joints at zero above it.
         gantry: what the gantry does at the beginning (GANTRY_*).
+        physics_hz: rate of the physics steps [1/s].
 
     Attributes:
+        sim: the physics.
         gantry: what it is asked to do.
         held: whether it carries the robot.
     """
 
-    def __init__(self, start: StartPose, gantry: int) -> None:
-        spec = build_spec(timestep_s=1.0 / PHYSICS_HZ, visuals=False)
+    def __init__(self, start: StartPose, gantry: int, physics_hz: float = PHYSICS_HZ) -> None:
+        spec = build_spec(timestep_s=1.0 / physics_hz, visuals=False)
         _add_gantry(spec)
-        self.sim = MujocoSim(time.monotonic_ns, control_hz=PHYSICS_HZ, model=spec.compile())
+        self.sim = MujocoSim(time.monotonic_ns, control_hz=physics_hz, model=spec.compile())
+        self._most_m = _GANTRY_SPEED_M_S / physics_hz
         self.gantry = gantry
         self.held = gantry != GANTRY_FREE
         self._start: StartPose = start
@@ -80,9 +83,8 @@ class GantryRobot:
     def _move_gantry(self) -> None:
         high = self.gantry == GANTRY_HOLD and self._start == "hanging"
         wanted_m = HANGING_HEIGHT_M if high else g1.STANDING_PELVIS_HEIGHT_M
-        most_m = _GANTRY_SPEED_M_S / PHYSICS_HZ
         height = self.sim.data.mocap_pos[0]
-        height[2] += min(most_m, max(-most_m, wanted_m - height[2]))
+        height[2] += min(self._most_m, max(-self._most_m, wanted_m - height[2]))
         if self.gantry == GANTRY_FREE and height[2] <= g1.STANDING_PELVIS_HEIGHT_M:
             self.held = False
 

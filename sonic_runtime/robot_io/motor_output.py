@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -105,7 +105,14 @@ class MailboxStates:
         self._box.close()
 
 
-OUTPUTS: dict[str, Callable[..., MotorOutput]] = {"mailbox": MailboxOutput}
+def _unitree(**settings: Any) -> MotorOutput:
+    # DDS is an extra of the installation
+    from sonic_runtime.robot_io.unitree.motor_output import UnitreeOutput
+
+    return UnitreeOutput(**settings)
+
+
+OUTPUTS: dict[str, Callable[..., MotorOutput]] = {"mailbox": MailboxOutput, "unitree": _unitree}
 """Known connections to motors, by name."""
 
 

@@ -7,11 +7,13 @@ other there too.
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
-from cyclonedds.core import DDSException
+from cyclonedds.core import DDSException, InstanceState, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.qos import Policy, Qos
 
@@ -22,9 +24,28 @@ LOW_CMD, LOW_STATE, TORSO_IMU = "rt/lowcmd", "rt/lowstate", "rt/secondary_imu"
 ROBOT_DOMAIN, SIMULATOR_DOMAIN = 0, 1
 _INTERFACES = Path("/sys/class/net")
 _OUR_NAME = b"sonic"
+_MOST_PUBLISHERS = 1000
 
 _domains: dict[int, tuple[str, Domain]] = {}
 """Domains of this process and their interface: cyclonedds lets a process configure a domain once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publishers:
+    """Who publishes a topic.
+
+    Attributes:
+        ours: publishers of our group.
+        foreign: message types of the others, one for each publisher.
+    """
+
+    ours: int
+    foreign: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.ours + len(self.foreign)
 
 
 class Bus:
@@ -45,40 +66,46 @@ class Bus:
         require_interface(interface)
         self.interface = interface
         self.domain = domain
-        self._group = group.encode()
+        self.group = group
         try:
             _configure(interface, domain)
             self.participant = DomainParticipant(domain)
         except DDSException as error:
             raise RobotError(f"DDS on {interface}, domain {domain}: cannot join the network ({error})") from error
         self._publications = BuiltinDataReader(self.participant, BuiltinTopicDcpsPublication)
+        alive = ViewState.Any | SampleState.Any | InstanceState.Alive
+        self._alive = ReadCondition(self._publications, alive)
 
     def writer_qos(self) -> Qos:
         """Return the settings of our writers: reliable, the newest sample only, and marked as ours."""
         return Qos(
             Policy.Reliability.Reliable(max_blocking_time=0),
             Policy.History.KeepLast(1),
-            Policy.Userdata(data=_OUR_NAME + b":" + self._group),
+            Policy.Userdata(data=_OUR_NAME + b":" + self.group.encode()),
         )
 
     def reader_qos(self) -> Qos:
         """Return the settings of our readers: the newest sample only, lost ones are not asked for again."""
         return Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(1))
 
-    def publishers(self, topic: str) -> tuple[int, int]:
-        """Return how many publishers of a topic are of our group, and how many are foreign."""
-        ours = foreign = 0
-        mark = _OUR_NAME + b":" + self._group
-        for sample in self._publications.read(N=1000):
+    def publishers(self, topic: str) -> Publishers:
+        """Return who publishes a topic now."""
+        ours, foreign = 0, []
+        # without the condition, publishers that have left would be among them
+        for sample in self._publications.read(N=_MOST_PUBLISHERS, condition=self._alive):
             if getattr(sample, "topic_name", "") != topic:
                 continue
-            # cyclonedds' Qos is no mapping and has no get
-            data = sample.qos[Policy.Userdata] if Policy.Userdata in sample.qos else None  # noqa: SIM401
-            if data is not None and bytes(data.data) == mark:
+            if self.is_ours(sample.qos):
                 ours += 1
             else:
-                foreign += 1
-        return ours, foreign
+                foreign.append(str(sample.type_name))
+        return Publishers(ours, tuple(foreign))
+
+    def is_ours(self, qos: Qos) -> bool:
+        """Return whether the settings of a writer are those of our group."""
+        # cyclonedds' Qos is no mapping and has no get
+        data = qos[Policy.Userdata] if Policy.Userdata in qos else None  # noqa: SIM401
+        return data is not None and bytes(data.data) == _OUR_NAME + b":" + self.group.encode()
 
     def where(self) -> str:
         """Return interface and domain in words."""
@@ -104,6 +131,23 @@ def require_interface(interface: str) -> None:
             f"interface={interface}: no link; is the cable plugged in at both ends, is the robot switched on, and is "
             f"the interface up (ip link set {interface} up)?"
         )
+
+
+def addresses_of(interface: str) -> list[str]:
+    """Return the IPv4 addresses of an interface, as far as the system tells."""
+    found = []
+    for line in _ip_addresses().splitlines():
+        words = line.split()
+        if len(words) > 3 and words[1] == interface and words[2] == "inet":
+            found.append(words[3].split("/")[0])
+    return found
+
+
+def _ip_addresses() -> str:
+    try:
+        return subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""
 
 
 def has_link(interface: str) -> bool:

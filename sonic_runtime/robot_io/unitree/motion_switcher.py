@@ -29,8 +29,9 @@ from sonic_runtime.robot_io.unitree.idl import (
 REQUESTS, RESPONSES = "rt/api/motion_switcher/request", "rt/api/motion_switcher/response"
 CHECK_MODE, RELEASE_MODE = 1001, 1003
 _POLL_S = 0.01
-_DISCOVERY_S = 0.5
-"""A request sent before the service has seen us is lost; Unitree's client waits as long."""
+_NO_SERVICE = (
+    "a simulator has no such service: unitree.release_stock_controller=false. On a robot, wait until it has started up"
+)
 
 
 class MotionSwitcher:
@@ -38,7 +39,10 @@ class MotionSwitcher:
 
     Args:
         bus: the network.
-        timeout_s: how long to wait for an answer [s].
+        timeout_s: how long to wait for an answer, and for the service itself [s].
+
+    Raises:
+        RobotError: nobody offers the service.
     """
 
     def __init__(self, bus: Bus, timeout_s: float = 2.0) -> None:
@@ -48,7 +52,7 @@ class MotionSwitcher:
         qos = Qos(Policy.Reliability.Reliable(max_blocking_time=0), Policy.History.KeepLast(10))
         self._writer = DataWriter(bus.participant, Topic(bus.participant, REQUESTS, Request), qos)
         self._reader = DataReader(bus.participant, Topic(bus.participant, RESPONSES, Response), qos)
-        time.sleep(_DISCOVERY_S)
+        self._await_service()
 
     def controller(self) -> str:
         """Return the name of the controller in charge, empty where there is none.
@@ -85,9 +89,16 @@ class MotionSwitcher:
                 return response.data
             time.sleep(_POLL_S)
         raise RobotError(
-            f"motion_switcher on {self._bus.where()}: no answer within {self._timeout_s:g} s; a simulator has no such "
-            "service: unitree.release_stock_controller=false. On a robot, wait until it has started up"
+            f"motion_switcher on {self._bus.where()}: no answer within {self._timeout_s:g} s; {_NO_SERVICE}"
         )
+
+    def _await_service(self) -> None:
+        """Wait until both sides know each other: a request sent before that is lost, and so is its answer."""
+        deadline = time.monotonic() + self._timeout_s
+        while not (self._writer.get_matched_subscriptions() and self._reader.get_matched_publications()):
+            if time.monotonic() > deadline:
+                raise RobotError(f"motion_switcher on {self._bus.where()}: nobody offers this service; {_NO_SERVICE}")
+            time.sleep(_POLL_S)
 
 
 def release_stock_controller(bus: Bus, patience_s: float = 20.0, pause_s: float = 2.0) -> list[str]:

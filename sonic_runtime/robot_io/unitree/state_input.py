@@ -1,28 +1,27 @@
-"""The robot's sensors over DDS: newest LowState, checked, as a RobotState.
+"""The robot's sensors over DDS: the newest good LowState as a RobotState.
 
-cyclonedds' receive thread notes the time of arrival and keeps the bytes; everything else happens when the loop reads.
-A message that fails a check is dropped and counted, so that a stream of bad messages gets old and the guard damps;
-what says that this is the wrong robot, or that somebody else commands it, is an error at once.
+What is bad is dropped on arrival (`low_state_feed`) and gets old in the eyes of the guard. What says that this is the
+wrong robot, or that somebody else commands it, is an error at once.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-import numpy as np
-from cyclonedds.core import Listener
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 
 from sonic_runtime.contract.errors import RobotError
-from sonic_runtime.contract.messages import Array, RobotState
-from sonic_runtime.robot_io.unitree.bus import LOW_CMD, LOW_STATE, TORSO_IMU, Bus
-from sonic_runtime.robot_io.unitree.crc import low_state_crc
-from sonic_runtime.robot_io.unitree.idl import ImuState, LowState, wire_of
-from sonic_runtime.robot_io.unitree.layout import LOW_STATE_BYTES, LowStateFields, low_state_fields, payload_of
+from sonic_runtime.contract.messages import RobotState
+from sonic_runtime.robot_io.unitree.bus import LOW_STATE, TORSO_IMU, Bus, has_link
+from sonic_runtime.robot_io.unitree.config import StateChecks
+from sonic_runtime.robot_io.unitree.idl import ImuState, wire_of
+from sonic_runtime.robot_io.unitree.layout import LowStateFields, low_state_fields
+from sonic_runtime.robot_io.unitree.layout_small import ImuFields, imu_fields
+from sonic_runtime.robot_io.unitree.low_state_feed import MODE_MACHINE_AT, LowStateFeed, low_state_reader
+from sonic_runtime.robot_io.unitree.other_controllers import OtherControllers
 
 MODE_MACHINES: dict[int, str] = {
     5: "29 joints, rev 1.0",
@@ -30,6 +29,7 @@ MODE_MACHINES: dict[int, str] = {
 }
 """Variants of the G1 that a policy for 29 joints was made for; README of Unitree's g1_description."""
 OTHER_MACHINES: dict[int, str] = {
+    0: "a simulator that leaves it empty",
     1: "23 joints (deprecated)",
     2: "29 joints (deprecated)",
     3: "waist locked (deprecated)",
@@ -40,45 +40,8 @@ OTHER_MACHINES: dict[int, str] = {
     12: "waist locked, hip gear 22.5",
 }
 _PEER_CHECK_S = 1.0
-
-
-class StateChecks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a LowState must satisfy; each can be relaxed by name for a simulator that leaves it empty."""
-
-    crc: bool
-    """The checksum is right."""
-    tick: bool
-    """The count of messages goes on; one that stands still is a frozen sender."""
-    mode_machine: bool
-    """The variant of the robot is one that policies for 29 joints are made for."""
-    torso_imu: bool
-    """The IMU of the torso sends too."""
-    first_state_s: Annotated[float, msgspec.Meta(gt=0.0, le=60.0)]
-    """How long to wait for the first message [s]."""
-
-    def relaxed(self) -> list[str]:
-        """Return the names of the checks that are off."""
-        return [name for name in ("crc", "tick", "mode_machine", "torso_imu") if not getattr(self, name)]
-
-
-class Newest(Listener):
-    """Keeps the newest message of a reader and when it came; called by cyclonedds' receive thread.
-
-    Attributes:
-        arrival: time [ns, monotonic] and message; None before the first.
-        count: messages so far.
-    """
-
-    def __init__(self) -> None:
-        self.arrival: tuple[int, Any] | None = None
-        self.count = 0
-        super().__init__()
-
-    def on_data_available(self, reader: DataReader) -> None:
-        """Take what has come."""
-        for message in reader.take(N=1):
-            self.arrival = time.monotonic_ns(), message
-            self.count += 1
+_SILENT_NS = 500_000_000
+_POLL_S = 0.005
 
 
 class UnitreeStates:
@@ -89,133 +52,159 @@ class UnitreeStates:
         checks: what messages must satisfy.
 
     Attributes:
-        dropped: messages that were not used, by reason.
-        mode_machine: variant of the robot.
+        others: who else commands the motors; looked at once a second where it is set.
 
     Raises:
-        RobotError: no state comes, it is another robot, or somebody else commands it.
+        RobotError: no good state comes, or it is another robot.
     """
 
     def __init__(self, bus: Bus, checks: StateChecks) -> None:
-        self.dropped: Counter[str] = Counter()
-        self.mode_machine = 0
+        self.others: OtherControllers | None = None
         self._bus = bus
         self._checks = checks
-        self._low, self._torso = Newest(), Newest()
-        self._readers = [
-            DataReader(bus.participant, Topic(bus.participant, LOW_STATE, LowState), bus.reader_qos(), self._low),
-            DataReader(bus.participant, Topic(bus.participant, TORSO_IMU, ImuState), bus.reader_qos(), self._torso),
-        ]
-        self._seen = 0
-        self._tick: int | None = None
+        self._feed = LowStateFeed(checks.crc, checks.tick)
+        torso_topic = Topic(bus.participant, TORSO_IMU, ImuState)
+        self._torso_reader: Any = DataReader(bus.participant, torso_topic, bus.reader_qos())
+        self._readers = [low_state_reader(bus, self._feed), self._torso_reader]
+        self._torso: tuple[int, ImuFields] | None = None
+        self._newest: tuple[int, bytes] | None = None
         self._state: RobotState | None = None
         self._peers_checked_s = time.monotonic()
-        self._await_first_state()
-        self._require_alone()
+        try:
+            self._await_first_state()
+        except RobotError:
+            self.close()
+            raise
 
     @property
     def received(self) -> int:
         """Messages of rt/lowstate so far."""
-        return self._low.count
+        return self._feed.received
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Messages that were not used, by reason."""
+        return self._feed.dropped
+
+    @property
+    def mode_machine(self) -> int:
+        """Variant of the robot, as it says; 0 before the first state."""
+        return 0 if self._newest is None else self._newest[1][MODE_MACHINE_AT]
+
+    def fields(self) -> LowStateFields:
+        """Return everything the newest good state says.
+
+        Raises:
+            RobotError: there is none.
+        """
+        if self._feed.newest is None:
+            raise RobotError(self.why_no_state())
+        return low_state_fields(self._feed.newest[1])
 
     def read(self) -> RobotState:
-        """Return the newest state that passed the checks, stamped with its arrival.
+        """Return the newest state that passed the checks, stamped with its arrival; the same object while it is that.
 
         Raises:
             RobotError: it is not the robot the policy is for, or another program commands it too.
         """
-        if self._low.count != self._seen:
-            self._seen = self._low.count
-            self._take()
+        newest = self._feed.newest
+        if newest is not None and newest is not self._newest:
+            self._newest = newest
+            fields = low_state_fields(newest[1])
+            if self._checks.mode_machine:
+                require_machine(fields.mode_machine)
+            self._state = _state_of(fields, newest[0])
         if time.monotonic() - self._peers_checked_s > _PEER_CHECK_S:
             self._peers_checked_s = time.monotonic()
-            self._require_alone()
+            self.require_peers()
         if self._state is None:
-            raise RobotError(self._why_no_state())
+            raise RobotError(self.why_no_state())
         return self._state
 
-    def torso_imu(self) -> tuple[int, Array, Array] | None:
-        """Return arrival [ns], orientation wxyz (4,) and gyro (3,) [rad/s] of the torso; None while it is silent."""
-        arrival = self._torso.arrival
-        if arrival is None:
+    def torso_imu(self) -> tuple[int, ImuFields] | None:
+        """Return what the torso's IMU said last, and when it was looked at [ns]; None while it is silent."""
+        for message in self._torso_reader.take(N=1):
+            if isinstance(message, ImuState):
+                self._torso = time.monotonic_ns(), imu_fields(wire_of(message))
+        if self._torso is None or time.monotonic_ns() - self._torso[0] > _SILENT_NS:
             return None
-        stamp_ns, message = arrival
-        return stamp_ns, np.array(message.quaternion, dtype=np.float64), np.array(message.gyroscope, dtype=np.float64)
+        return self._torso
+
+    def require_peers(self) -> None:
+        """Check that there is one robot, and that nobody else commands it.
+
+        Raises:
+            RobotError: there are more, or somebody does.
+        """
+        if self._checks.one_robot and (robots := self._bus.publishers(LOW_STATE).count) > 1:
+            raise RobotError(
+                f"{LOW_STATE} on {self._bus.where()}: expected one robot, found {robots} programs that publish states; "
+                "end the simulator, or use another domain for it"
+            )
+        if self.others is not None:
+            self.others.require_silence()
 
     def close(self) -> None:
         """Leave the topics; safe to call twice."""
         self._readers.clear()
 
-    def _take(self) -> None:
-        arrival = self._low.arrival
-        if arrival is None:
-            return
-        stamp_ns, message = arrival
-        try:
-            payload = payload_of(wire_of(message), LOW_STATE_BYTES, LOW_STATE)
-        except RobotError:
-            self.dropped["layout"] += 1
-            return
-        fields = low_state_fields(payload)
-        if self._checks.crc and fields.crc != low_state_crc(payload):
-            self.dropped["crc"] += 1
-            return
-        if self._checks.tick and fields.tick == self._tick:
-            self.dropped["tick"] += 1
-            return
-        self._tick = fields.tick
-        self._require_machine(fields)
-        self._state = _state_of(fields, stamp_ns)
-
-    def _require_machine(self, fields: LowStateFields) -> None:
-        self.mode_machine = fields.mode_machine
-        if not self._checks.mode_machine or fields.mode_machine in MODE_MACHINES:
-            return
-        known = ", ".join(f"{number} ({what})" for number, what in MODE_MACHINES.items())
-        what = OTHER_MACHINES.get(fields.mode_machine, "unknown to this program")
-        raise RobotError(
-            f"robot: expected mode_machine {known}, it says {fields.mode_machine} ({what}); the policy moves 29 joints "
-            "and would be wrong on it. For a simulator that leaves the number empty: unitree.checks.mode_machine=false"
-        )
-
-    def _require_alone(self) -> None:
-        _, foreign = self._bus.publishers(LOW_CMD)
-        if foreign:
-            raise RobotError(
-                f"{LOW_CMD} on {self._bus.where()}: expected to be the only controller, found {foreign} other "
-                "publisher(s); two controllers fight over the motors. Stop the other program; if it is the robot's own "
-                "controller, let it go (unitree.release_stock_controller=true)"
-            )
-
     def _await_first_state(self) -> None:
+        # the first messages of a robot can carry another mode_machine than all later ones
         deadline = time.monotonic() + self._checks.first_state_s
-        while self._state is None:
-            if self._low.count != self._seen:
-                self._seen = self._low.count
-                self._take()
-            elif time.monotonic() > deadline:
-                self.close()
-                raise RobotError(self._why_no_state())
-            else:
-                time.sleep(0.005)
+        while True:
+            newest = self._feed.newest
+            known = newest is not None and newest[1][MODE_MACHINE_AT] in MODE_MACHINES
+            if newest is not None and (known or not self._checks.mode_machine):
+                break
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_POLL_S)
+        self.read()
+        self.require_peers()
 
-    def _why_no_state(self) -> str:
-        where, waited = self._bus.where(), self._checks.first_state_s
+    def why_no_state(self) -> str:
+        """Return why there is no state, as far as can be told from here."""
+        where = self._bus.where()
+        if not has_link(self._bus.interface):
+            return f"{LOW_STATE} on {where}: the interface has no link; is the cable plugged in at both ends?"
         if self.dropped:
             reasons = ", ".join(f"{count} for {reason}" for reason, count in self.dropped.items())
             return (
                 f"{LOW_STATE} on {where}: messages came, none passed the checks ({reasons}); a simulator that leaves "
                 "checksum or tick empty needs unitree.checks.crc=false or unitree.checks.tick=false"
             )
-        if sum(self._bus.publishers(LOW_STATE)):
+        publishers = self._bus.publishers(LOW_STATE)
+        others = sorted({kind for kind in publishers.foreign if not kind.endswith("hg::msg::dds_::LowState_")})
+        if others:
             return (
-                f"{LOW_STATE} on {where}: there is a publisher, but no message in {waited:g} s; is the robot starting "
-                "up, is a firewall between, or is its message type another one?"
+                f"{LOW_STATE} on {where}: expected messages of type unitree_hg::msg::dds_::LowState_, its publisher "
+                f"has {', '.join(others)}; that is another robot, such as a Go2 or an H1, or another program"
+            )
+        if publishers.count:
+            return (
+                f"{LOW_STATE} on {where}: there is a publisher, but no message in {self._checks.first_state_s:g} s; is "
+                "the robot starting up, or a firewall between?"
             )
         return (
             f"{LOW_STATE} on {where}: nobody publishes it; is the robot on, is this the interface with its cable "
             "(192.168.123.x), and is the domain right (0 on the robot, 1 with Unitree's simulators)?"
         )
+
+
+def require_machine(mode_machine: int) -> None:
+    """Check that a robot is one that policies for 29 joints are made for.
+
+    Raises:
+        RobotError: it is not.
+    """
+    if mode_machine in MODE_MACHINES:
+        return
+    known = ", ".join(f"{number} ({what})" for number, what in MODE_MACHINES.items())
+    what = OTHER_MACHINES.get(mode_machine, "unknown to this program")
+    raise RobotError(
+        f"robot: expected mode_machine {known}, it says {mode_machine} ({what}); the policy moves 29 joints "
+        "and would be wrong on it. For a simulator that leaves the number empty: unitree.checks.mode_machine=false"
+    )
 
 
 def _state_of(fields: LowStateFields, stamp_ns: int) -> RobotState:
