@@ -88,6 +88,7 @@ class TargetLimits:
         self._range_nm = unless_off("target_range", config.target_range_fraction * effort)
         self._torque_nm = unless_off("target_torque", config.target_torque_fraction * effort)
         self._last_pos_hw: Array | None = None
+        self._bounds: _Bounds | None = None
 
     def apply(self, decision: Decision, state: RobotState) -> LimitedTarget:
         """Return the decision's target within limits.
@@ -100,14 +101,21 @@ class TargetLimits:
             The target, clamped; or the same target with a fault "target_shape", "non_finite" or "target_gains".
         """
         target = decision.target
-        fault = _malformed(decision) or (self._foreign_gains(target) if self._check_gains else None)
+        fault = _malformed(decision)
         if fault is not None:
             return LimitedTarget(target, fault=fault)
+        bounds = self._bounds
+        if bounds is None or not bounds.hold_for(target):
+            # most controllers never change their gains
+            fault = self._foreign_gains(target) if self._check_gains else None
+            if fault is not None:
+                return LimitedTarget(target, fault=fault)
+            bounds = self._bounds = _Bounds(target, self._range_nm, self._rate_nm)
         vel, torque_ff = target.joint_vel_hw, target.torque_ff_hw
-        if vel.any() or torque_ff.any():
+        if vel.dot(vel) or torque_ff.dot(torque_ff):
             vel, torque_ff = self._feed_forward(vel, torque_ff, target.damping_hw)
         rest_nm = target.damping_hw * (vel - state.joint_vel_hw) + torque_ff
-        pos = self._position(target, rest_nm, state.joint_pos_hw)
+        pos = self._position(target.joint_pos_hw, bounds, rest_nm, state.joint_pos_hw)
         if not math.isfinite(pos.dot(pos)):
             return LimitedTarget(target, fault=_unlimited(state))
         self._last_pos_hw = pos
@@ -152,28 +160,24 @@ class TargetLimits:
         self._count("target_torque_ff", limited_ff != torque_ff)
         return limited_vel, limited_ff
 
-    def _position(self, target: JointTarget, rest_nm: Array, measured: Array) -> Array:
+    def _position(self, wanted: Array, bounds: _Bounds, rest_nm: Array, measured: Array) -> Array:
         """Return the position target (29,) within range, torque and rate.
 
         Args:
-            target: what is wanted.
+            wanted: (29,) [rad].
+            bounds: what follows from the gains.
             rest_nm: (29,) torque of the target without that of its stiffness [N m].
             measured: (29,) angles [rad].
         """
-        wanted, stiffness = target.joint_pos_hw, target.stiffness_hw
-        # a turn stands in for the reach of a joint that is hardly stiff
-        stiff = np.maximum(stiffness, _LEAST_STIFFNESS)
-        margin, step = self._range_nm / stiff, self._rate_nm / stiff
-        range_low, range_high = _LOW - margin, _HIGH + margin
-        divisor = np.maximum(stiffness, _TINY)
-        torque_low = measured + np.minimum(-_ROUNDING_NM, -self._torque_nm - rest_nm) / divisor
-        torque_high = measured + np.maximum(_ROUNDING_NM, self._torque_nm - rest_nm) / divisor
-        low, high = _clamped(torque_low, range_low, range_high), _clamped(torque_high, range_low, range_high)
+        torque_low = measured + np.minimum(-_ROUNDING_NM, -self._torque_nm - rest_nm) / bounds.divisor
+        torque_high = measured + np.maximum(_ROUNDING_NM, self._torque_nm - rest_nm) / bounds.divisor
+        low = _clamped(torque_low, bounds.low, bounds.high)
+        high = _clamped(torque_high, bounds.low, bounds.high)
         last = _clamped(measured if self._last_pos_hw is None else self._last_pos_hw, low, high)
         within = _clamped(wanted, low, high)
-        limited = _clamped(within, last - step, last + step)
+        limited = _clamped(within, last - bounds.step, last + bounds.step)
         if (limited != wanted).any():
-            ranged = _clamped(wanted, range_low, range_high)
+            ranged = _clamped(wanted, bounds.low, bounds.high)
             self._count("target_range", ranged != wanted)
             self._count("target_torque", within != ranged)
             self._count("target_rate", limited != within)
@@ -193,6 +197,36 @@ class TargetLimits:
         self.clamped_ticks_hw += changed
         limited = replace(target, joint_pos_hw=pos, joint_vel_hw=vel, torque_ff_hw=torque_ff)
         return LimitedTarget(limited, clamped_joints=int(changed.sum()))
+
+
+class _Bounds:
+    """What follows from the gains of a target alone, so that it is computed anew only where they change.
+
+    Args:
+        target: with gains that have been checked.
+        range_nm: (29,) torque that a target may ask for at the end of the range [N m].
+        rate_nm: (29,) torque that a target may add in one tick [N m].
+
+    Attributes:
+        low, high: (29,) bounds of the position target from the range [rad].
+        step: (29,) largest step of the position target [rad].
+        divisor: (29,) stiffness, or next to nothing [N m/rad].
+    """
+
+    def __init__(self, target: JointTarget, range_nm: Array, rate_nm: Array) -> None:
+        # copies: a controller may write into its arrays later
+        self._stiffness, self._damping = target.stiffness_hw.copy(), target.damping_hw.copy()
+        # a turn stands in for the reach of a joint that is hardly stiff
+        stiff = np.maximum(self._stiffness, _LEAST_STIFFNESS)
+        margin = range_nm / stiff
+        self.low, self.high = _LOW - margin, _HIGH + margin
+        self.step = rate_nm / stiff
+        self.divisor = np.maximum(self._stiffness, _TINY)
+
+    def hold_for(self, target: JointTarget) -> bool:
+        """Return whether a target has the same gains."""
+        same = target.stiffness_hw == self._stiffness
+        return bool(same.all()) and bool((target.damping_hw == self._damping).all())
 
 
 def _clamped(values: Array, low: Array, high: Array) -> Array:
