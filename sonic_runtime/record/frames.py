@@ -29,9 +29,38 @@ class Start(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     wall_ns: int
 
 
-class Tick(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
-    """One tick: time of the loop [ns], its messages as (topic, fields), and the numbers of their arrays."""
+GoalFrame = tuple[str, int, int, int, bool, int]
+"""Encoder, cursor, frames, frame index, playing, stamp [ns] of a goal."""
 
+
+class Tick(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    """One tick; what is not told here is as in `TickReport` and `Cut`.
+
+    Attributes:
+        stamp_ns: of the state.
+        remote: bytes of the wireless remote.
+        events: kind, value and origin of each.
+        fault: code and detail.
+        clamped: joints, motor order, whose target the guard changed.
+        stage_ns: durations in the order of the stages.
+        sizes: number of elements of each array of the tick, -1 where there is none.
+        numbers: the elements of all of them, float64.
+    """
+
+    index: int
     now_ns: int
-    rows: list[tuple[str, dict[str, Any]]]
-    block: bytes
+    mode: str
+    controller: str
+    stamp_ns: int
+    remote: bytes | None
+    goal: GoalFrame | None
+    events: list[tuple[str, float, str]]
+    fault: tuple[str, str] | None
+    clamped: list[int]
+    warnings: list[str]
+    refusal: str
+    stage_ns: list[int]
+    guard_calls: list[dict[str, Any]]
+    takes: list[tuple[str, list[bytes]]]
+    sizes: list[int]
+    numbers: bytes

@@ -21,9 +21,9 @@ from sonic_runtime.child import Child
 from sonic_runtime.contract.errors import RecordingError
 from sonic_runtime.contract.messages import TickReport
 from sonic_runtime.record.about import About
-from sonic_runtime.record.frames import END, LENGTH, Start, Tick
+from sonic_runtime.record.frames import END, LENGTH, Start
 from sonic_runtime.record.ring import Ring, ring_bytes
-from sonic_runtime.record.rows import rows_of_tick
+from sonic_runtime.record.rows import frame_of_tick
 from sonic_runtime.record.tape import Tape
 from sonic_runtime.robot_io.mailbox import shared_memory
 
@@ -86,8 +86,7 @@ class McapRecorder:
         Raises:
             RecordingError: this or an earlier tick cannot be kept.
         """
-        rows, block = rows_of_tick(report, self._tape.cut())
-        frame = self._encoder.encode(Tick(now_ns=report.now_ns, rows=rows, block=block))
+        frame = self._encoder.encode(frame_of_tick(report, self._tape.cut()))
         self._puts += 1
         # a look costs a system call; a writer that fails says so in the ring, one that was killed is missed here
         if self._ring.closed or self._puts % _LOOK_EVERY == 0:

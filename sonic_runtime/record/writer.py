@@ -22,7 +22,7 @@ from mcap.writer import CompressionType, Writer
 from sonic_runtime.record.channels import CHANNELS, json_schema, to_json
 from sonic_runtime.record.frames import END, LENGTH, Start, Tick
 from sonic_runtime.record.ring import Ring
-from sonic_runtime.record.rows import unpacked
+from sonic_runtime.record.rows import rows_of_frame
 
 CHUNK_BYTES = 128 << 10
 """[byte] Less than half a second of the smallest tick, so that a machine that goes down loses no more than that."""
@@ -65,7 +65,7 @@ class McapFile:
         if self._offset_ns is None:
             self._offset_ns = self._wall_ns - tick.now_ns
         at_ns = max(0, tick.now_ns + self._offset_ns)
-        for topic, content in unpacked(tick.rows, tick.block):
+        for topic, content in rows_of_frame(tick):
             data = to_json(CHANNELS[topic], content)
             self._writer.add_message(self._channel_ids[topic], at_ns, data, at_ns, content["tick"])
 
