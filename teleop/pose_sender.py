@@ -1,9 +1,10 @@
-"""Sends a motion as `pose` version 1 at 50 Hz, for `sonic-stream`.
+"""Sends a motion as `pose` at 50 Hz, for `sonic-stream`.
 
-What to send. The g1 encoder looks 46 frames ahead (ten frames, five apart), and a receiver holds playback while less
-than that lies before it. A sender that knows its motion in advance can therefore remove all delay: message k carries
-frames k to k + 59, so that a receiver plays frame k when message k arrives, sees its 46 frames, and has 14 frames
-(0.28 s) to spare for messages that come late or are lost, without a break. One message is 15 kB, 0.8 MB/s in all.
+What to send. An encoder looks some frames ahead, g1 of the released policy 46 (ten frames, five apart), and a receiver
+holds playback while less than that lies before it. A sender that knows its motion in advance can therefore remove all
+delay: message k carries frames k to k + 59, so that a receiver plays frame k when message k arrives, sees its 46
+frames, and has 14 frames (0.28 s) to spare for messages that come late or are lost, without a break. One message of
+version 1 is 15 kB, 0.8 MB/s in all; one of version 3 is 47 kB. A token is for one tick: what is lost is lost.
 
 When to begin. ZeroMQ drops what is published before somebody listens. The socket is an XPUB, to receivers the same as a
 PUB, which also reports subscriptions: the motion begins when the first receiver is there.
@@ -21,10 +22,10 @@ from dataclasses import dataclass
 import zmq
 
 from teleop.debug_output import bind_publisher
-from teleop.pose_packet import TOPIC, PoseFrames, pack_pose
+from teleop.pose_packet import TOPIC, PoseMessage, pack_pose
+from teleop.stream_messages import MakeMessage
 from teleop.stream_track import CONTROL_HZ, StreamTrack
 
-CHUNK_FRAMES = 60
 _SUBSCRIBED, _LEFT = b"\x01" + TOPIC.encode(), b"\x00" + TOPIC.encode()
 
 
@@ -53,10 +54,10 @@ class PoseSender:
             self._take_subscriptions()
         return self.receiving
 
-    def send(self, frames: PoseFrames) -> None:
-        """Publish a chunk without waiting; dropped where receivers do not keep up."""
+    def send(self, message: PoseMessage) -> None:
+        """Publish a message without waiting; dropped where receivers do not keep up."""
         self._take_subscriptions()
-        self._socket.send(pack_pose(frames), zmq.NOBLOCK)
+        self._socket.send(pack_pose(message), zmq.NOBLOCK)
         self.sent += 1
 
     def close(self) -> None:
@@ -88,18 +89,18 @@ class SendReport:
 
 def stream(
     track: StreamTrack,
+    make_message: MakeMessage,
     sender: PoseSender,
     progress: Callable[[int], None],
-    chunk_frames: int = CHUNK_FRAMES,
     stop: Callable[[], bool] = lambda: False,
 ) -> SendReport:
     """Send a track in real time until it ends, its last receiver leaves after its end, or `stop` says so.
 
     Args:
         track: the motion; one that stops ends when its last frame has been played, one that holds or loops goes on.
+        make_message: makes its messages.
         sender: where to.
         progress: called with the number of the frame that receivers play now, after each message.
-        chunk_frames: frames in a message.
         stop: asked before each message.
     """
     start = time.monotonic()
@@ -107,7 +108,7 @@ def stream(
     while not stop():
         if number >= len(track) and (track.end == "stop" or not sender.receiving):
             break
-        sender.send(track.chunk(number, chunk_frames))
+        sender.send(make_message(number))
         sent += 1
         progress(number)
         due = max(number + 1, int((time.monotonic() - start) * CONTROL_HZ))

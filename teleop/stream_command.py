@@ -17,10 +17,12 @@ from sonic_runtime.motions.clip import Clip
 from sonic_runtime.motions.sources import find_clips
 from teleop.pose_packet import MAX_FRAMES
 from teleop.pose_sender import PoseSender, stream
+from teleop.stream_messages import MakeMessage, messages_of
 from teleop.stream_track import CONTROL_HZ, StreamTrack, build_track
 
 _DESCRIPTION = """Streams a motion file, or a procedural motion by name (walk, squat, wave, ...), to whoever connects.
-The motion begins when the first receiver is there; Ctrl-C ends it. Messages are SONIC's `pose`, version 1."""
+The motion begins when the first receiver is there; Ctrl-C ends it. Messages are SONIC's `pose`: robot joints (version
+1), a person (2, and 3 with the robot's wrists), or ready motion tokens (4)."""
 
 
 class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,8 +34,12 @@ class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Blend from the standing pose to the first frame before the motion begins [s]."""
     end: Literal["hold", "stop", "loop"]
     """After the last frame: hold the last pose until the receiver leaves, stop, or go on from the first frame."""
+    version: Literal[1, 2, 3, 4]
+    """Protocol version: 1 robot joints, 2 a person, 3 a person and the robot's wrists, 4 tokens of the policy."""
+    policy: str
+    """Policy whose encoder makes the tokens of version 4; the receiver must run the same."""
     chunk_frames: Annotated[int, msgspec.Meta(ge=1, le=MAX_FRAMES)]
-    """Frames in a message; with fewer than 46, receivers with the g1 encoder play late."""
+    """Frames in a message of versions 1 to 3; with fewer than 46, receivers with the g1 encoder play late."""
     wait_s: Annotated[float, msgspec.Meta(ge=0.0)] | None
     """Longest wait for a first receiver [s]; null waits until Ctrl-C."""
 
@@ -48,10 +54,13 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(f"expected a motion file or name first, as in `sonic-stream walk`; got {found}")
     config = load_config("stream", arguments[1:], StreamConfig)
     clip = single_clip(arguments[0])
+    track = build_track(clip, config.lead_in_s, config.end)
+    make_message = messages_of(track, config.version, config.chunk_frames, config.policy)
     sender = PoseSender(config.endpoint)
     try:
         with stop_on_signal() as stop:
-            return _send(config, clip, sender, stop)
+            say(f"{clip.name}: {len(clip) / clip.fps:.1f} s; waiting for a receiver on {config.endpoint}")
+            return _send(config, track, make_message, sender, stop)
     finally:
         sender.close()
 
@@ -70,15 +79,15 @@ def single_clip(source: str) -> Clip:
     return clips[0]
 
 
-def _send(config: StreamConfig, clip: Clip, sender: PoseSender, stop: Callable[[], bool]) -> int:
-    say(f"{clip.name}: {len(clip) / clip.fps:.1f} s; waiting for a receiver on {config.endpoint}")
+def _send(
+    config: StreamConfig, track: StreamTrack, make_message: MakeMessage, sender: PoseSender, stop: Callable[[], bool]
+) -> int:
     if not _wait(sender, config.wait_s, stop):
         if stop():
             return 0
         raise ConfigError(f"{config.endpoint}: nobody connected within {config.wait_s:g} s; start sonic-run first")
-    track = build_track(clip, config.lead_in_s, config.end)
     with _bar(track) as bar:
-        report = stream(track, sender, lambda number: _show(bar, track, number), config.chunk_frames, stop)
+        report = stream(track, make_message, sender, lambda number: _show(bar, track, number), stop)
     say(f"sent {report.messages} messages in {report.seconds:.1f} s, {report.skipped} left out")
     return 0
 

@@ -11,7 +11,7 @@ Receivers see one endless count of frames; nothing here has a clock or a socket.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,10 @@ import numpy.typing as npt
 from sonic_runtime.contract.messages import Array
 from sonic_runtime.contract.rotations import quat_from_yaw, quat_multiply, quat_rotate, quat_slerp, yaw_of_quat
 from sonic_runtime.motions.clip import Clip
+from sonic_runtime.motions.smpl import smpl_joints_of_robot
 from sonic_runtime.robots import g1
-from teleop.pose_packet import PoseFrames
+from sonic_runtime.robots.kinematics import forward_kinematics
+from teleop.pose_packet import PoseFrames, SmplFrames
 
 StreamEnd = Literal["hold", "stop", "loop"]
 CONTROL_HZ = 50.0
@@ -36,6 +38,8 @@ class StreamTrack:
         joint_vel_hw: (T, 29) f64 [rad/s].
         root_pos_w: (T, 3) f64 [m]; not streamed, but what a robot that follows exactly would do.
         root_quat_wxyz: (T, 4) f64.
+        smpl_joints_b: (T, 24, 3) f64 [m], frame of the SMPL root.
+        smpl_root_quat_wxyz: (T, 4) f64.
         repeat_from: first frame of the part that repeats; T where the last pose is held instead.
         clip_start: number of the first frame of the clip.
         end: what follows the last frame.
@@ -45,6 +49,8 @@ class StreamTrack:
     joint_vel_hw: Array
     root_pos_w: Array
     root_quat_wxyz: Array
+    smpl_joints_b: Array
+    smpl_root_quat_wxyz: Array
     repeat_from: int
     clip_start: int
     end: StreamEnd
@@ -53,7 +59,7 @@ class StreamTrack:
         return len(self.joint_pos_hw)
 
     def chunk(self, first: int, count: int) -> PoseFrames:
-        """Return `count` frames from number `first` on."""
+        """Return `count` frames of robot joints from number `first` on: version 1 of the protocol."""
         index = first + np.arange(count)
         frame, past_end = self._frame(index)
         joint_vel_hw = np.where(past_end[:, None], 0.0, self.joint_vel_hw[frame])
@@ -64,6 +70,23 @@ class StreamTrack:
             root_quat_wxyz=self.root_poses(index)[1],
         )
 
+    def smpl_chunk(self, first: int, count: int, *, wrists: bool) -> SmplFrames:
+        """Return `count` frames of a person from number `first` on: version 3 of the protocol, 2 without wrists.
+
+        A clip holds no SMPL pose; it is sent as zeros, as SONIC's webcam client does.
+        """
+        index = first + np.arange(count)
+        frame, _ = self._frame(index)
+        robot = self.chunk(first, count) if wrists else None
+        return SmplFrames(
+            frame_index=index,
+            root_quat_wxyz=quat_multiply(self._turn_of_round(index)[1], self.smpl_root_quat_wxyz[frame]),
+            smpl_joints_b=self.smpl_joints_b[frame],
+            smpl_pose_rad=np.zeros((count, 21, 3)),
+            joint_pos_pol=None if robot is None else robot.joint_pos_pol,
+            joint_vel_pol=None if robot is None else robot.joint_vel_pol,
+        )
+
     def joints(self, index: npt.NDArray[np.int64]) -> Array:
         """Return joint angles (N, 29) [rad], hardware order, of frames by number."""
         return self.joint_pos_hw[self._frame(index)[0]]
@@ -72,15 +95,24 @@ class StreamTrack:
         """Return root positions (N, 3) [m] and orientations (N, 4) of frames by number; repetitions go on."""
         frame, _ = self._frame(index)
         pos_w, quat_wxyz = self.root_pos_w[frame], self.root_quat_wxyz[frame]
+        if len(self) == self.repeat_from:
+            return pos_w, quat_wxyz
+        first_pos_w = self.root_pos_w[self.repeat_from]
+        rounds, turn = self._turn_of_round(index)
+        origin = _origins(first_pos_w, self.root_pos_w[-1], self._yaw_of_round(), int(rounds.max()) + 1)
+        moved = quat_rotate(turn, pos_w - first_pos_w) + origin[rounds]
+        return moved, quat_multiply(turn, quat_wxyz)
+
+    def _yaw_of_round(self) -> float:
+        return float(yaw_of_quat(self.root_quat_wxyz[-1]) - yaw_of_quat(self.root_quat_wxyz[self.repeat_from]))
+
+    def _turn_of_round(self, index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Array]:
+        """Return how often the repeating part was over at each frame, and the turn (N, 4) that it has made by then."""
         period = len(self) - self.repeat_from
         if period == 0:
-            return pos_w, quat_wxyz
+            return np.zeros(len(index), dtype=np.int64), quat_from_yaw(np.zeros(len(index)))
         rounds = np.maximum(0, (index - self.repeat_from) // period)
-        yaw_of_round = float(yaw_of_quat(self.root_quat_wxyz[-1]) - yaw_of_quat(self.root_quat_wxyz[self.repeat_from]))
-        turn = quat_from_yaw(yaw_of_round * rounds.astype(np.float64))
-        origin = _origins(self.root_pos_w[self.repeat_from], self.root_pos_w[-1], yaw_of_round, int(rounds.max()) + 1)
-        moved = quat_rotate(turn, pos_w - self.root_pos_w[self.repeat_from]) + origin[rounds]
-        return moved, quat_multiply(turn, quat_wxyz)
+        return rounds, quat_from_yaw(self._yaw_of_round() * rounds.astype(np.float64))
 
     def _frame(self, index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Return the stored frame of each number, and whether it lies after the end of a motion that is held."""
@@ -99,54 +131,88 @@ def build_track(clip: Clip, lead_in_s: float, end: StreamEnd) -> StreamTrack:
         lead_in_s: length of the blend from the standing pose [s].
         end: what follows the last frame.
     """
-    root_pos_w, root_quat_wxyz = clip.body_pos_w[:, 0], clip.body_quat_wxyz[:, 0]
-    parts = [(clip.joint_pos_hw, root_pos_w, root_quat_wxyz)]
+    parts = [_poses_of(clip)]
     lead_frames = round(lead_in_s * CONTROL_HZ)
     if lead_frames:
-        upright = quat_from_yaw(yaw_of_quat(root_quat_wxyz[0]))
-        standing = np.array([root_pos_w[0, 0], root_pos_w[0, 1], g1.STANDING_PELVIS_HEIGHT_M])
-        start = (g1.DEFAULT_POS_HW, standing, upright)
-        parts.insert(0, _blend(start, (clip.joint_pos_hw[0], root_pos_w[0], root_quat_wxyz[0]), lead_frames))
+        parts.insert(0, _blend(_standing_at(parts[0].at(0)), parts[0].at(0), lead_frames))
     if end == "loop":
-        parts.append(_way_back(clip))
-    joint_pos_hw, pos_w, quat_wxyz = (np.concatenate([part[i] for part in parts]) for i in range(3))
+        parts.append(_way_back(parts[-1]))
+    joint_pos_hw, root_pos_w, root_quat_wxyz, smpl_joints_b, smpl_root = (
+        np.concatenate(tracks) for tracks in zip(*parts, strict=True)
+    )
     joint_vel_hw = np.gradient(joint_pos_hw, 1.0 / CONTROL_HZ, axis=0)
     joint_vel_hw[lead_frames : lead_frames + len(clip.joint_vel_hw)] = clip.joint_vel_hw
     return StreamTrack(
         joint_pos_hw=joint_pos_hw,
         joint_vel_hw=joint_vel_hw,
-        root_pos_w=pos_w,
-        root_quat_wxyz=quat_wxyz,
+        root_pos_w=root_pos_w,
+        root_quat_wxyz=root_quat_wxyz,
+        smpl_joints_b=smpl_joints_b,
+        smpl_root_quat_wxyz=smpl_root,
         repeat_from=lead_frames if end == "loop" else len(joint_pos_hw),
         clip_start=lead_frames,
         end=end,
     )
 
 
-_Pose = tuple[Array, Array, Array]
+class _Poses(NamedTuple):
+    """What a track is made of: one pose, or several one after the other."""
+
+    joints_hw: Array
+    root_pos_w: Array
+    root_quat_wxyz: Array
+    smpl_joints_b: Array
+    smpl_root_quat_wxyz: Array
+
+    def at(self, frame: int) -> _Poses:
+        """Return one of several poses."""
+        return _Poses(*(track[frame] for track in self))
 
 
-def _blend(start: _Pose, stop: _Pose, frames: int) -> _Pose:
+def _poses_of(clip: Clip) -> _Poses:
+    return _Poses(
+        clip.joint_pos_hw,
+        clip.body_pos_w[:, 0],
+        clip.body_quat_wxyz[:, 0],
+        clip.smpl_joints_b,
+        clip.smpl_root_quat_wxyz,
+    )
+
+
+def _standing_at(pose: _Poses) -> _Poses:
+    """Return the standing pose at the place and in the heading of another one."""
+    upright = quat_from_yaw(yaw_of_quat(pose.root_quat_wxyz))
+    standing = np.array([pose.root_pos_w[0], pose.root_pos_w[1], g1.STANDING_PELVIS_HEIGHT_M])
+    bodies = forward_kinematics(standing[None], upright[None], g1.DEFAULT_POS_HW[None])
+    person = quat_from_yaw(yaw_of_quat(pose.smpl_root_quat_wxyz))
+    return _Poses(g1.DEFAULT_POS_HW, standing, upright, smpl_joints_of_robot(*bodies)[0], person)
+
+
+def _blend(start: _Poses, stop: _Poses, frames: int) -> _Poses:
     """Return `frames` poses from `start` on, the last one a step before `stop`; at rest at both ends."""
     time = np.arange(frames) / frames
-    weight = (time * time * (3.0 - 2.0 * time))[:, None]
-    joints = start[0] + weight * (stop[0] - start[0])
-    position = start[1] + weight * (stop[1] - start[1])
-    turned = quat_slerp(np.tile(start[2], (frames, 1)), np.tile(stop[2], (frames, 1)), weight[:, 0])
-    return joints, position, turned
+    weight = time * time * (3.0 - 2.0 * time)
+
+    def line(begin: Array, end: Array) -> Array:
+        return begin + weight.reshape(-1, *[1] * begin.ndim) * (end - begin)
+
+    def turn(begin: Array, end: Array) -> Array:
+        return quat_slerp(np.tile(begin, (frames, 1)), np.tile(end, (frames, 1)), weight)
+
+    return _Poses(*(way(a, b) for way, a, b in zip((line, line, turn, line, turn), start, stop, strict=True)))
 
 
-def _way_back(clip: Clip) -> _Pose:
+def _way_back(clip: _Poses) -> _Poses:
     """Blend from the last frame to the first, on the spot and in the heading where the clip ended."""
-    first_quat, last_quat = clip.body_quat_wxyz[0, 0], clip.body_quat_wxyz[-1, 0]
-    last_pos = clip.body_pos_w[-1, 0]
-    stop_pos = np.array([last_pos[0], last_pos[1], clip.body_pos_w[0, 0, 2]])
-    turn = quat_from_yaw(yaw_of_quat(last_quat) - yaw_of_quat(first_quat))
-    stop = (clip.joint_pos_hw[0], stop_pos, quat_multiply(turn, first_quat))
-    start = (clip.joint_pos_hw[-1], last_pos, last_quat)
+    first, last = clip.at(0), clip.at(-1)
+    turn = quat_from_yaw(yaw_of_quat(last.root_quat_wxyz) - yaw_of_quat(first.root_quat_wxyz))
+    stop = first._replace(
+        root_pos_w=np.array([last.root_pos_w[0], last.root_pos_w[1], first.root_pos_w[2]]),
+        root_quat_wxyz=quat_multiply(turn, first.root_quat_wxyz),
+        smpl_root_quat_wxyz=quat_multiply(turn, first.smpl_root_quat_wxyz),
+    )
     # the first of the blend is the last frame itself, which the clip has already
-    joints, position, quat = _blend(start, stop, _LOOP_BLEND_FRAMES + 1)
-    return joints[1:], position[1:], quat[1:]
+    return _Poses(*(track[1:] for track in _blend(last, stop, _LOOP_BLEND_FRAMES + 1)))
 
 
 def _origins(first_pos_w: Array, last_pos_w: Array, yaw_of_round: float, rounds: int) -> Array:

@@ -42,6 +42,23 @@ def test_sends_the_whole_motion_to_the_first_receiver_and_ends(motion):
     assert "waiting for a receiver" in output
 
 
+@pytest.mark.parametrize(("version", "frames"), [(2, 50), (3, 50), (4, None)])
+def test_sends_every_version(motion, version, frames):
+    endpoint = free_endpoint()
+    command = [sys.executable, "-m", "teleop.stream_command", str(motion), f"endpoint={endpoint}", "lead_in_s=0"]
+    command += [f"version={version}", "chunk_frames=50", "end=stop"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with zmq.Context() as context, context.socket(zmq.SUB) as listener:
+        listener.setsockopt(zmq.SUBSCRIBE, b"pose")
+        listener.connect(endpoint)
+        assert listener.poll(30_000)
+        first = unpack_pose(listener.recv())
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert first.version == version
+    assert frames is None or len(first) == frames
+
+
 def test_mistakes_are_named(motion, tmp_path):
     with pytest.raises(ConfigError, match="expected a motion file or name first"):
         stream_command.main([])

@@ -12,6 +12,7 @@ from sonic_runtime.robots import g1
 from teleop.inbox import ZmqInbox
 from teleop.pose_sender import PoseSender, stream
 from teleop.pose_stream import PoseStream
+from teleop.stream_messages import messages_of
 from teleop.stream_track import build_track
 from tests.teleop.clips import turning_clip
 from tests.teleop.test_pose_stream import state
@@ -60,7 +61,7 @@ def test_whole_clip_is_played_frame_by_frame_without_delay(endpoint):
     receiver = PoseStream(inbox, {"g1": 46})
     assert sender.wait_for_receiver(5.0)
     numbers = []
-    thread = threading.Thread(target=stream, args=(track, sender, numbers.append))
+    thread = threading.Thread(target=stream, args=(track, messages_of(track, 1, 60), sender, numbers.append))
     thread.start()
     assert inbox.wait(5.0)
     start = time.monotonic()
@@ -88,7 +89,7 @@ def test_held_up_sender_leaves_messages_out_and_stays_on_time(endpoint):
         if number == 5:
             time.sleep(0.2)
 
-    report = stream(track, sender, slow_once)
+    report = stream(track, messages_of(track, 1, 60), sender, slow_once)
     sender.close()
     # 0.2 s are ten frames: the message due then is sent next, the ones between are left out
     assert numbers[:6] == list(range(6))
