@@ -40,21 +40,22 @@ class StageTimes:
     def stage_stats(self) -> dict[str, TimeStats]:
         """Return the statistics of each stage over the ticks kept."""
         kept = self._kept()
-        return {name: _stats(kept[:, i]) for i, name in enumerate(STAGES)}
+        return {name: stats_of(kept[:, i]) for i, name in enumerate(STAGES)}
 
     def tick_stats(self) -> TimeStats:
         """Return the statistics of the whole tick: the sum of its stages."""
-        return _stats(self._kept().sum(axis=1))
+        return stats_of(self._kept().sum(axis=1))
 
     def tick_stats_without_physics(self) -> TimeStats:
         """Return those of the tick without `write`, where a simulator port advances its physics."""
-        return _stats(self._kept()[:, : STAGES.index("write")].sum(axis=1))
+        return stats_of(self._kept()[:, : STAGES.index("write")].sum(axis=1))
 
     def _kept(self) -> npt.NDArray[np.int64]:
         return self._ns[: min(self._count, _KEPT_TICKS)]
 
 
-def _stats(ns: npt.NDArray[np.int64]) -> TimeStats:
+def stats_of(ns: npt.NDArray[np.int64]) -> TimeStats:
+    """Return the statistics of durations [ns]; zeros where there are none."""
     if not len(ns):
         return TimeStats(0.0, 0.0, 0.0)
     p50, p99 = np.percentile(ns, [50, 99])
