@@ -22,7 +22,7 @@ $(VENV)/ok: pyproject.toml
 
 $(VENV_TEST)/ok: pyproject.toml
 	@sh .ci/make_venv.sh "" $(VENV_TEST) 3.12
-	$(VENV_TEST)/bin/python -m pip install $(PIP_QUIET) -e '.[train,view,dev]'
+	$(VENV_TEST)/bin/python -m pip install $(PIP_QUIET) -e '.[train,view,robot,dev]'
 	@# The public G1 model that ours is held against; its own requirements contradict Isaac Lab's and are not needed.
 	$(VENV_TEST)/bin/python -m pip install $(PIP_QUIET) --no-deps mjlab==1.6.0
 	@touch $@

@@ -62,6 +62,13 @@ def doctor() -> int:
     return run_command(main, sys.argv[1:])
 
 
+def sim() -> int:
+    """`sonic-sim`: a simulated G1 that speaks DDS."""
+    from sonic_runtime.robot_io.unitree.sim_command import main
+
+    return run_command(main, sys.argv[1:])
+
+
 def _run(arguments: list[str]) -> int:
     from sonic_runtime.config import load_config
     from sonic_runtime.contract.operator import bindings_table

@@ -1,7 +1,8 @@
-"""Opens the robot of a run: the simulator inside the loop, or one in a process of its own with a writer before it."""
+"""Opens the robot of a run: the simulator inside the loop, one in a process of its own, or a G1 over DDS."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sonic_runtime.guard.warning import GuardWarning
 from sonic_runtime.realtime import RealTimeConfig
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.robot_io.simulated_robot import SimulatedRobot
+from sonic_runtime.robot_io.unitree.config import UnitreeConfig
 from sonic_runtime.robot_io.writer_link import WriterLink
 
 
@@ -87,19 +89,43 @@ def open_mujoco(
     return OpenRobot(port=link, begins=begins, sinks=[robot], notes=link.writer_notes(), last_words=last_words)
 
 
-ROBOTS = {"mujoco": open_mujoco}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobotSettings:
+    """What robots are opened with; each takes what concerns it."""
+
+    clock: Clock
+    simulator: SimulatorConfig
+    unitree: UnitreeConfig
+    realtime: RealTimeConfig
+    guard: GuardConfig
+
+
+def _mujoco(settings: RobotSettings, opened: ExitStack) -> OpenRobot:
+    return open_mujoco(settings.clock, settings.simulator, settings.realtime, settings.guard, opened)
+
+
+def _unitree(settings: RobotSettings, opened: ExitStack) -> OpenRobot:
+    if isinstance(settings.clock, LockstepClock):
+        raise ConfigError("clock=lockstep: expected real_time for robot=unitree; a robot keeps to real time")
+    if importlib.util.find_spec("cyclonedds") is None:
+        raise ConfigError("robot=unitree: expected the package cyclonedds, found none; pip install 'sonic-wbc[robot]'")
+    # DDS is an extra of the installation
+    from sonic_runtime.robot_io.unitree.port import open_unitree
+
+    return open_unitree(settings.unitree, settings.realtime, settings.guard, opened)
+
+
+ROBOTS: dict[str, Callable[[RobotSettings, ExitStack], OpenRobot]] = {"mujoco": _mujoco, "unitree": _unitree}
 """Robots by name."""
 
 
-def open_robot(
-    name: str,
-    clock: Clock,
-    simulator: SimulatorConfig,
-    realtime: RealTimeConfig,
-    guard: GuardConfig,
-    opened: ExitStack,
-) -> OpenRobot:
-    """Open a robot by name; arguments as in `open_mujoco`.
+def open_robot(name: str, settings: RobotSettings, opened: ExitStack) -> OpenRobot:
+    """Open a robot by name.
+
+    Args:
+        name: one of `ROBOTS`.
+        settings: of the run.
+        opened: what is opened is closed with it.
 
     Raises:
         ConfigError: there is no such robot.
@@ -107,4 +133,4 @@ def open_robot(
     """
     if name not in ROBOTS:
         raise ConfigError(f"robot={name}: expected one of {', '.join(ROBOTS)}")
-    return ROBOTS[name](clock, simulator, realtime, guard, opened)
+    return ROBOTS[name](settings, opened)

@@ -20,7 +20,7 @@ from sonic_runtime.infer.onnx_policy import OnnxPolicy
 from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.open_goals import GoalParts, Goals, open_goals, read_clips, sources_of
-from sonic_runtime.open_robot import open_robot
+from sonic_runtime.open_robot import OpenRobot, RobotSettings, open_robot
 from sonic_runtime.realtime import quiet_heap, real_time
 from sonic_runtime.record.about import about_run
 from sonic_runtime.record.recorder import McapRecorder
@@ -77,7 +77,7 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
         topics = [] if config.clock == "lockstep" else _operator_topics(config)
         operator = AutoStart() if config.clock == "lockstep" else open_station(config.operator, status.say, topics)
         opened.callback(operator.close)
-        robot = open_robot(config.robot, clock, config.simulator, config.realtime, config.guard, opened)
+        robot = open_robot(config.robot, _robot_settings(config, clock), opened)
         parts = build_parts(
             robot=robot.port,
             goals=goals.source,
@@ -91,7 +91,7 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
             others=others,
             tape=tape if config.record.mcap else None,
         )
-        status.watch(_facts(goals, parts, config))
+        status.watch(_facts(goals, parts, config, robot))
         sinks = [status, *robot.sinks]
         if config.output.endpoint is not None:
             sinks.append(DebugOutput(config.output.endpoint))
@@ -136,13 +136,24 @@ def _operator_topics(config: RunConfig) -> list[OperatorInput]:
     ]
 
 
-def _facts(goals: Goals, parts: TickParts, config: RunConfig) -> Facts:
+def _robot_settings(config: RunConfig, clock: Clock) -> RobotSettings:
+    return RobotSettings(
+        clock=clock,
+        simulator=config.simulator,
+        unitree=config.unitree,
+        realtime=config.realtime,
+        guard=config.guard,
+    )
+
+
+def _facts(goals: Goals, parts: TickParts, config: RunConfig, robot: OpenRobot) -> Facts:
     guard, counters = parts.guard, goals.counters
     return Facts(
         source=goals.line,
         received=None if counters is None else lambda: counters.received,
         refusal=lambda: guard.refusal,
-        warnings=lambda: guard.warnings,
+        warnings=lambda: [*guard.warnings, *robot.warnings()],
+        robot=robot.line,
         checks_off=config.guard.off,
     )
 

@@ -9,6 +9,7 @@ import msgspec
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.open_robot import SimulatorConfig
 from sonic_runtime.realtime import RealTimeConfig
+from sonic_runtime.robot_io.unitree.config import UnitreeConfig
 from teleop.arbiter import ArbiterConfig
 from teleop.operator_station import OperatorConfig
 
@@ -55,7 +56,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     imported: tuple[str, ...]
     """ONNX files of whole_body_tracking, mjlab or holosoma that the operator can hand over to."""
     robot: str
-    """mujoco."""
+    """mujoco, or unitree: a G1 over DDS."""
+    interface: str | None
+    """Network interface of robot=unitree, such as enp2s0; lo for sonic-sim on this machine."""
     clock: Literal["real_time", "lockstep"]
     """real_time, or lockstep: as fast as it goes, the same every time, without the processes of a robot."""
     duration_s: Annotated[float, msgspec.Meta(gt=0.0)] | None
@@ -73,5 +76,6 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     output: OutputConfig
     record: RecordConfig
     simulator: SimulatorConfig
+    unitree: UnitreeConfig
     realtime: RealTimeConfig
     guard: GuardConfig

@@ -55,6 +55,7 @@ class Facts:
         refusal: why the last "start" was refused.
         warnings: what is not well but goes on.
         checks_off: checks of the guard that are turned off.
+        robot: what the robot's side has to say, in a few words.
     """
 
     source: Callable[[], str] = lambda: ""
@@ -62,6 +63,7 @@ class Facts:
     refusal: Callable[[], str] = lambda: ""
     warnings: Callable[[], Sequence[GuardWarning]] = lambda: ()
     checks_off: Sequence[str] = ()
+    robot: Callable[[], str] = lambda: ""
 
 
 class Status:
@@ -140,6 +142,7 @@ class Status:
             report.mode if report.fault is None else f"{report.mode} ({report.fault.code})",
             " ".join(f"!{warning.code}" for warning in self._facts.warnings()),
             f"OFF: {' '.join(self._facts.checks_off)}" if self._facts.checks_off else "",
+            self._facts.robot(),
             self._last_event(),
             report.controller,
             self._facts.source(),

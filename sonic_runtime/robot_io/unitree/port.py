@@ -101,7 +101,7 @@ def open_bus(config: UnitreeConfig) -> Bus:
     """
     if config.interface is None:
         raise ConfigError(
-            "unitree.interface: expected the network interface with the robot's cable, found null; `ip -br addr` lists "
+            "interface: expected the network interface with the robot's cable, found null; `ip -br addr` lists "
             "them, the robot's is the one with an address 192.168.123.x; lo is for sonic-sim"
         )
     return Bus(config.interface, config.domain, f"{os.getpid()}-{secrets.token_hex(4)}")

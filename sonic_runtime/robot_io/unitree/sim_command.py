@@ -22,7 +22,7 @@ from sonic_runtime.realtime import quiet_heap
 from sonic_runtime.robot_io.unitree.config import LOOPBACK
 from sonic_runtime.robot_io.unitree.sim_config import SimConfig
 
-_DESCRIPTION = """Simulates a G1 that speaks DDS as the robot does: `sonic-run robot=unitree unitree.interface=lo` is
+_DESCRIPTION = """Simulates a G1 that speaks DDS as the robot does: `sonic-run robot=unitree interface=lo` is
 the command of the robot. Ctrl-C ends it. `sonic-sim tell KEY=VALUE ...` changes one that runs and prints how it is:
 the faults by their names (drop=0.2 cable_out=true motor_error=left_knee), band=hold|lower|free, press=start,
 buttons=L2+A, mode_machine=6, battery_percent=10."""
