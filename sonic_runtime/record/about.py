@@ -8,7 +8,7 @@ import platform
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -96,6 +96,8 @@ def about_run(config: msgspec.Struct, policy: OnnxPolicy | None, clips: Mapping[
             if policy.contract is None:
                 text = manifest_json(manifest).encode()
                 attachments.append(Attachment(f"manifest_{part}.json", "application/json", text))
+    imported = getattr(config, "imported", ())
+    metadata["imported"] = file_hashes(imported)
     names = {name: f"clips/{number:03d}.npz" for number, name in enumerate(clips)}
     attachments += [Attachment(names[name], "application/x-npz", npz_of_clip(clip)) for name, clip in clips.items()]
     return About(metadata={**metadata, "clips": names}, attachments=attachments)
@@ -116,6 +118,11 @@ def policy_hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of the two ONNX files of a policy folder, under the keys encoder_sha256 and decoder_sha256."""
     encoder, decoder = onnx_files(folder)
     return {f"{part}_sha256": _sha256(path) for part, path in (("encoder", encoder), ("decoder", decoder))}
+
+
+def file_hashes(files: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of ONNX files of other projects by what the user wrote for them; a prefix ends at a colon."""
+    return {file: _sha256(Path(file.rpartition(":")[2]).expanduser()) for file in files}
 
 
 def npz_of_clip(clip: Clip) -> bytes:

@@ -12,8 +12,10 @@ import msgspec
 from controllers.track_motion import TrackMotion
 from sonic_runtime.app import build_parts, load_policy, other_controllers
 from sonic_runtime.contract.errors import RecordingError
+from sonic_runtime.infer.policy_folder import find_policy
+from sonic_runtime.infer.released import split_contract
 from sonic_runtime.open_goals import GoalParts, open_goals
-from sonic_runtime.record.about import CONFIG_NAME, About, policy_hashes, versions
+from sonic_runtime.record.about import CONFIG_NAME, About, file_hashes, policy_hashes, versions
 from sonic_runtime.record.read import Recording
 from sonic_runtime.record.stand_ins import RecordedClock, RecordedOperator, RecordedRobot, RecordedWorld
 from sonic_runtime.run_config import RunConfig
@@ -73,7 +75,7 @@ def run_config(about: About) -> RunConfig:
 
 
 def changes_since(about: About, policy: str | None = None) -> list[str]:
-    """Return what is not as it was when the run was recorded, and could make a replay differ: policy and versions.
+    """Return what is not as it was when the run was recorded, and could make a replay differ: policies and versions.
 
     Args:
         about: what the run was.
@@ -83,16 +85,23 @@ def changes_since(about: About, policy: str | None = None) -> list[str]:
         SonicError: the policy cannot be used.
     """
     config = run_config(about)
-    changed: list[str] = []
-    folder = load_policy(config.policy if policy is None else policy).folder
-    for key, now in policy_hashes(folder).items():
-        then = about.metadata.get("policy", {}).get(key, "none")
-        if then != now:
-            changed.append(f"{key.removesuffix('_sha256')}: recorded {then[:12]}, now {now[:12]} ({folder})")
+    folder = find_policy(split_contract(config.policy if policy is None else policy)[1])
+    then, now = about.metadata.get("policy", {}), policy_hashes(folder)
+    changed = [
+        f"{key.removesuffix('_sha256')}: recorded {then.get(key, 'none')[:12]}, now {digest[:12]} ({folder})"
+        for key, digest in now.items()
+        if then.get(key) != digest
+    ]
+    imported = about.metadata.get("imported", {})
+    changed += [
+        f"{file}: recorded {imported.get(file, 'none')[:12]}, now {digest[:12]}"
+        for file, digest in file_hashes(config.imported).items()
+        if imported.get(file) != digest
+    ]
     found = versions()
-    for package, then in about.metadata.get("versions", {}).items():
-        if found.get(package) != then:
-            changed.append(f"{package}: recorded {then}, now {found.get(package, 'not installed')}")
+    for package, recorded in about.metadata.get("versions", {}).items():
+        if found.get(package) != recorded:
+            changed.append(f"{package}: recorded {recorded}, now {found.get(package, 'not installed')}")
     return changed
 
 

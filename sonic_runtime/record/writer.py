@@ -8,6 +8,7 @@ nothing, unless it cannot go on: then it says why and ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -28,6 +29,8 @@ CHUNK_BYTES = 128 << 10
 """[byte] Less than half a second of the smallest tick, so that a machine that goes down loses no more than that."""
 POLL_S = 0.03
 """[s] Between two looks into the ring; a full disk is known to the loop two ticks later."""
+RESERVE_BYTES = 16 << 20
+"""[byte] Left free on the disk, so that the end of the file and the summary of the run still fit."""
 _SYNC_S = 1.0
 _NICE = 10
 
@@ -88,6 +91,12 @@ class McapFile:
             os.fdatasync(self._stream.fileno())
 
 
+def free_bytes(stream: BinaryIO) -> int:
+    """Return the bytes that are free on the disk of a file."""
+    disk = os.fstatvfs(stream.fileno())
+    return disk.f_bavail * disk.f_frsize
+
+
 def read_start(connection: socket.socket) -> Start | None:
     """Return the first frame, None where the recorder is gone before it was sent."""
     stream = connection.makefile("rb")
@@ -120,6 +129,9 @@ def write(connection: socket.socket, ring: Ring) -> None:
             while (frame := ring.take()) is not None:
                 file.add(decoder.decode(frame))
             file.flush()
+            if free_bytes(stream) < RESERVE_BYTES:
+                file.end()
+                raise OSError(errno.ENOSPC, f"{free_bytes(stream) / 1e6:.0f} MB are left on the disk")
         file.end()
     if said == END:
         connection.sendall(b"ended")

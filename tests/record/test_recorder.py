@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from sonic_runtime.record.recorder import McapRecorder
 from sonic_runtime.record.stand_ins import same_bits
 from sonic_runtime.record.tape import Tape
 from tests.fakes.parts import FakeRun, make_goal, make_state, make_target
+from tests.record.faults import measure
 from tests.record.runs import sway
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,7 +168,7 @@ def test_a_full_disk_is_told_at_the_start():
 
 
 def test_a_disk_that_fills_up_ends_the_run_in_damping(tmp_path, monkeypatch):
-    # a limit of the file's size is felt as a full disk is, and is the writer's alone
+    monkeypatch.setenv("SONIC_TEST_FILE_BYTES", "150000")
     monkeypatch.setattr("sonic_runtime.record.recorder._WRITER", "tests.record.small_disk_writer")
     run = FakeRun()
     recorder = McapRecorder(tmp_path / "r.mcap", ABOUT, Tape())
@@ -178,6 +180,23 @@ def test_a_disk_that_fills_up_ends_the_run_in_damping(tmp_path, monkeypatch):
     assert run.robot.written[-1].damping_hw[0] == 8.0
     recorder.close()
     assert sum(1 for _ in Recording(tmp_path / "r.mcap").ticks()) > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("full_disk", "cannot be written (0 MB are left on the disk)"),
+        ("killed_recording", "has ended with exit code -9"),
+    ],
+)
+def test_time_from_a_fault_of_the_recording_to_damping(name, expected):
+    times = []
+    for _ in range(3):
+        ms, fault = measure(name)
+        assert fault.startswith("recording: ")
+        assert expected in fault
+        times.append(ms)
+    assert statistics.median(times) < 100.0
 
 
 class SlowSink:
