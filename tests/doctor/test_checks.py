@@ -11,6 +11,7 @@ from sonic_runtime.doctor.finding import Finding, is_safe, of_error, table
 from sonic_runtime.pacing import LatenessStats
 from sonic_runtime.stage_times import TimeStats
 from tests.fakes.parts import guard_config
+from tests.fakes.random_policy import write_random_policy
 
 
 def level(findings):
@@ -117,16 +118,19 @@ def test_the_simulator_is_measured():
 
 @pytest.mark.parametrize(("p99_ms", "expected"), [(3.0, "ok"), (10.0, "warning"), (18.0, "failure")])
 def test_tick(p99_ms, expected):
-    def measured(config):
-        assert (config.ticks, config.clock) == (50, "real_time")
-        control = TimeStats(p50_ms=1.0, p99_ms=p99_ms, max_ms=30.0)
-        return speed.TickBench(
-            policy="x", clock="real_time", ticks=50, tick=control, control=control, stages={}, speed_x_real_time=1.0
-        )
+    def measured(policy, guard, ticks):
+        assert (policy, ticks) == ("x", 50)
+        return TimeStats(p50_ms=1.0, p99_ms=p99_ms, max_ms=30.0)
 
     (found,) = speed.check_tick("x", guard_config(), 1.0, measured)
     assert found.level == expected
     assert f"{p99_ms:.2f} ms (99 %), of 20 ms" in found.found
+
+
+def test_the_tick_is_measured(tmp_path):
+    policy = write_random_policy(tmp_path / "policy", encoder_hidden=(16,), decoder_hidden=(16,))
+    times = speed.measure_paced(str(policy), guard_config(), 5)
+    assert 0.0 < times.p50_ms <= times.max_ms
 
 
 def test_many_pointers_are_counted(tmp_path):
