@@ -127,7 +127,8 @@ def _timing(run: RunConfig, seconds: float) -> list[Finding]:
     if run.clock == "lockstep":
         return well("timing", "lockstep: nothing depends on it")
     asked = run.realtime
-    return timing.check_sleep(seconds) + timing.check_permissions(asked.priority, asked.cpu, asked.lock_memory)
+    stats, notes = timing.measure(seconds, asked.priority, asked.cpu, asked.lock_memory)
+    return timing.check_permissions(notes) + timing.check_sleep(stats)
 
 
 def _network(run: RunConfig, seconds: float, named: bool) -> list[Finding]:

@@ -12,14 +12,14 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from sonic_runtime.doctor.finding import Finding, failure, graded, warning, well
+from sonic_runtime.doctor.finding import Finding, failure, warning, well
 
 DISTRIBUTION = "sonic-wbc"
 _PYTHONS = SpecifierSet(">=3.11,<3.14")
 _STEADY_CLOCKS = ("tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "xen", "riscv_clocksource")
 """Sources that a process reads without asking the kernel, or nearly so."""
-_LOADS = (0.7, 1.5)
-"""Processes ready to run for each core: above the first a run is disturbed now and then, above the second always."""
+_LOAD = 0.7
+"""Processes ready to run for each core; above it a run is disturbed now and then. Whether too often, timing tells."""
 _SYSTEM = Path("/sys/devices/system")
 
 
@@ -91,7 +91,9 @@ def check_load(load: float | None = None, cores: int | None = None) -> list[Find
     load = os.getloadavg()[0] if load is None else load
     cores = (os.cpu_count() or 1) if cores is None else cores
     text = f"{load:.1f} processes ready to run on {cores} cores"
-    return graded("load", text, load / cores, _LOADS, "end what else is running; `top` shows it")
+    if load / cores <= _LOAD:
+        return well("load", text)
+    return warning("load", text, "end what else is running; `top` shows it")
 
 
 def check_clock(system: Path = _SYSTEM) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sonic_runtime.doctor.finding import Finding, failure, graded, warning, well
@@ -19,14 +19,12 @@ _DISK_BYTES = (2_000_000_000, 100_000_000)
 """Room for more than an hour of recordings, and for some minutes."""
 
 
-def check_sleep(seconds: float, measure: Callable[[float], LatenessStats] | None = None) -> list[Finding]:
-    """Check how late a process is woken, 500 times a second.
+def check_sleep(stats: LatenessStats) -> list[Finding]:
+    """Judge how late a process was woken.
 
     Args:
-        seconds: how long to measure [s].
-        measure: returns the lateness over so many seconds; None sleeps and measures.
+        stats: what `measure` found.
     """
-    stats = (measure_lateness if measure is None else measure)(seconds)
     text = (
         f"woken late by {stats.p50_ms:.3f} ms (half), {stats.p999_ms:.3f} ms (99.9 %), {stats.max_ms:.3f} ms at worst, "
         f"of {stats.count} times"
@@ -37,28 +35,35 @@ def check_sleep(seconds: float, measure: Callable[[float], LatenessStats] | None
     return graded("sleep", text, stats.p999_ms, _LATE_MS, remedy)
 
 
-def measure_lateness(seconds: float) -> LatenessStats:
-    """Return how late this thread is woken at 500 Hz."""
-    lateness = Lateness()
-    pacer, end = Pacer(_PROBE_HZ, lateness), time.monotonic() + seconds
-    while time.monotonic() < end:
-        pacer.wait()
-    return lateness.stats()
-
-
-def check_permissions(priority: int, cpu: int | None, lock_memory: bool) -> list[Finding]:
-    """Check what the system grants of real-time priority, pinning and locked memory, and give all of it back.
+def check_permissions(notes: Sequence[Note]) -> list[Finding]:
+    """Judge what the system granted of real-time priority, pinning and locked memory.
 
     Args:
+        notes: what `measure` found.
+    """
+    if not notes:
+        return well("real time", "nothing asked of the system")
+    return [finding for note in notes for finding in _of_note(note)]
+
+
+def measure(seconds: float, priority: int, cpu: int | None, lock_memory: bool) -> tuple[LatenessStats, list[Note]]:
+    """Measure how late this thread is woken 500 times a second, with what the system grants to a run.
+
+    Args:
+        seconds: how long [s].
         priority: SCHED_FIFO priority that a run asks for, 0 for none.
         cpu: core that a run is pinned to, None for none.
         lock_memory: whether a run locks its memory.
+
+    Returns:
+        The lateness, and one note for each thing asked for; all of it has been given back.
     """
+    lateness = Lateness()
     with real_time("loop", priority, cpu, lock_memory) as notes:
-        granted = list(notes)
-    if not granted:
-        return well("real time", "nothing asked of the system")
-    return [finding for note in granted for finding in _of_note(note)]
+        pacer, end = Pacer(_PROBE_HZ, lateness), time.monotonic() + seconds
+        while time.monotonic() < end:
+            pacer.wait()
+    return lateness.stats(), list(notes)
 
 
 def _of_note(note: Note) -> list[Finding]:
