@@ -41,12 +41,13 @@ class Fields:
             WireError: there is none, or it has another dtype.
         """
         for name in names:
-            if name in self._fields:
-                array = self._fields[name]
-                if array.dtype.type not in dtypes:
-                    wanted = ", ".join(np.dtype(d).name for d in dtypes)
-                    raise self.error(name, f"expected one of the dtypes {wanted}, got {array.dtype.name}")
+            if name not in self._fields:
+                continue
+            array = self._fields[name]
+            if array.dtype.type in dtypes:
                 return array
+            wanted = ", ".join(np.dtype(d).name for d in dtypes)
+            raise self.error(name, f"expected one of the dtypes {wanted}, got {array.dtype.name}")
         found = ", ".join(sorted(self._fields)) or "none"
         raise WireError(f"{self._topic}: expected a field {' or '.join(names)}, got only {found}")
 
@@ -59,7 +60,22 @@ class Fields:
         values = self.array((name,), FLOATS)
         if values.shape != shape:
             raise self.error(name, f"expected shape {list(shape)}, got {list(values.shape)}")
-        return self._within(name, values, limit, unit)
+        return self.within(name, values, limit, unit)
+
+    def within(self, name: str, values: npt.NDArray, limit: float, unit: str) -> Array:
+        """Return at least one value as f64, none of which exceeds `limit` in size.
+
+        Raises:
+            WireError: one of them does, or is not finite.
+        """
+        values = values.astype(np.float64)
+        # false for what is not finite, too
+        if values.max() <= limit and values.min() >= -limit:
+            return values
+        self._require_finite(name, values)
+        worst = float(np.abs(values).max())
+        angles = "; angles are in radians" if unit.startswith("rad") else ""
+        raise self.error(name, f"expected values within {limit:g} {unit}, got {worst:.4g}{angles}")
 
     def flat(self, name: str, size: int, limit: float, unit: str) -> Array:
         """Return `size` floats of any shape, flat, at most `limit` in size, as f64.
@@ -70,7 +86,7 @@ class Fields:
         values = self.array((name,), FLOATS)
         if values.size != size:
             raise self.error(name, f"expected {size} values, got shape {list(values.shape)}")
-        return self._within(name, values.reshape(-1), limit, unit)
+        return self.within(name, values.reshape(-1), limit, unit)
 
     def flat_or_none(self, name: str, size: int, limit: float, unit: str) -> Array | None:
         """Return `flat`, or None where there is no such field.
@@ -139,16 +155,6 @@ class Fields:
     def error(self, name: str, complaint: str) -> WireError:
         """Return an error that names topic and field."""
         return WireError(f"{self._topic}: {name}: {complaint}")
-
-    def _within(self, name: str, values: npt.NDArray, limit: float, unit: str) -> Array:
-        values = values.astype(np.float64)
-        # false for what is not finite, too
-        if values.max() <= limit and values.min() >= -limit:
-            return values
-        self._require_finite(name, values)
-        worst = float(np.abs(values).max())
-        angles = "; angles are in radians" if unit.startswith("rad") else ""
-        raise self.error(name, f"expected values within {limit:g} {unit}, got {worst:.4g}{angles}")
 
     def _require_finite(self, name: str, values: Array) -> None:
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)

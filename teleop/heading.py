@@ -8,10 +8,12 @@ SONIC's runtime defines it.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sonic_runtime.contract.messages import Array
-from sonic_runtime.contract.rotations import quat_from_yaw, yaw_of_quat
+from sonic_runtime.contract.rotations import yaw_of_quat
 
 ANCHORING = ("start", "recenter", "source")
 """Events on which a source lets its reference face where the robot faces: the operator wants it, or something else was
@@ -25,7 +27,7 @@ class Heading:
         self._base_yaw = 0.0
         self._reference_yaw = 0.0
         self._offset_yaw = 0.0
-        self._quat_wxyz = quat_from_yaw(np.array(0.0))
+        self._quat_wxyz = np.array([1.0, 0.0, 0.0, 0.0])
 
     def restart(self, base_quat_wxyz: Array, reference_quat_wxyz: Array) -> None:
         """Take both headings anew and forget the offset.
@@ -54,5 +56,5 @@ class Heading:
         return self._quat_wxyz
 
     def _update(self) -> None:
-        yaw = self._offset_yaw + self._base_yaw - self._reference_yaw
-        self._quat_wxyz = quat_from_yaw(np.array(yaw))
+        half = 0.5 * (self._offset_yaw + self._base_yaw - self._reference_yaw)
+        self._quat_wxyz = np.array([math.cos(half), 0.0, 0.0, math.sin(half)])

@@ -339,11 +339,9 @@ def _hand(fields: Fields, name: str) -> Array | None:
     if name not in fields:
         return None
     values = fields.array((name,), FLOATS)
-    if values.shape == (7,):
-        return fields.bounded(name, (7,), _MAX_HAND_POS, "rad")
-    if values.ndim != 2 or not 1 <= len(values) <= MAX_FRAMES or values.shape[1] != 7:
+    if values.shape[-1:] != (7,) or values.ndim > 2 or not values.size:
         raise fields.error(name, f"expected shape [7] or [N, 7], got {list(values.shape)}")
-    return fields.bounded(name, values.shape, _MAX_HAND_POS, "rad")[0]
+    return fields.within(name, values, _MAX_HAND_POS, "rad").reshape(-1, 7)[0]
 
 
 def _sent_s(fields: Fields) -> float | None:

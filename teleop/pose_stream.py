@@ -24,8 +24,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from sonic_runtime.contract.errors import ConfigError, WireError
 from sonic_runtime.contract.messages import Array, Goal, Reference, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
@@ -133,8 +131,8 @@ class PoseStream:
     def _reference(self, window: Window) -> Reference:
         vr_pos_b = vr_quat_b_wxyz = None
         if self._vr is not None:
-            vr_pos_b = np.broadcast_to(self._vr.pos_b, (len(window), 3, 3))
-            vr_quat_b_wxyz = np.broadcast_to(self._vr.quat_b_wxyz, (len(window), 3, 4))
+            vr_pos_b = self._vr.pos_b[None].repeat(len(window), axis=0)
+            vr_quat_b_wxyz = self._vr.quat_b_wxyz[None].repeat(len(window), axis=0)
         tracks = window.tracks
         return Reference(
             joint_pos_pol=tracks["joint_pos_pol"],

@@ -17,7 +17,7 @@ wrong raises WireError, never anything else. Runs in the tick; does no I/O.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -46,6 +46,12 @@ _DTYPES: dict[str, np.dtype] = {
     "u8": np.dtype(np.uint8),
     "bool": np.dtype(np.bool_),
 }
+_WIRE_DTYPES: dict[tuple[str, str], np.dtype] = {
+    # a byte other than 0 and 1 seen as bool is undefined in numpy
+    (name, endian): np.dtype(np.uint8) if name == "bool" else dtype.newbyteorder("<" if endian == "le" else ">")
+    for name, dtype in _DTYPES.items()
+    for endian in ("le", "be")
+}
 _NAME_OF_DTYPE = {dtype: name for name, dtype in _DTYPES.items()}
 
 _Dimension = Annotated[int, msgspec.Meta(ge=0, le=MAX_MESSAGE_BYTES)]
@@ -64,6 +70,9 @@ class _Header(msgspec.Struct, frozen=True):
     fields: Annotated[list[_Field], msgspec.Meta(max_length=_MAX_FIELDS)]
 
 
+_Place = tuple[int, int, _Field]
+"""Where a field lies behind the header, its size [byte], and what the header says of it."""
+
 _header_decoder = msgspec.json.Decoder(_Header)
 
 
@@ -75,7 +84,7 @@ class Packet:
         version: protocol version of the topic.
         count: the sender's counter.
         fields: read-only arrays by name, native byte order, with the dtype and shape the header gave; views of the
-            message where they can be.
+            message where they can be. A field is read when it is asked for: clients send many that nobody needs.
     """
 
     version: int
@@ -132,30 +141,54 @@ def unpack(message: bytes, topic: str) -> Packet:
         raise WireError(f"expected a message of topic {topic!r}, got one that begins with {message[:16]!r}")
     if len(message) < start + HEADER_BYTES:
         raise WireError(f"topic {topic!r}: expected at least {start + HEADER_BYTES} bytes, got {len(message)}")
-    header, sizes = _layout(message[start : start + HEADER_BYTES], topic)
+    header, places, announced = _layout(message[start : start + HEADER_BYTES], topic)
     found = len(message) - start - HEADER_BYTES
-    if found != sum(sizes):
+    if found != announced:
         raise WireError(
-            f"topic {topic!r}: the header announces {sum(sizes)} bytes of payload, the message carries {found}; "
+            f"topic {topic!r}: the header announces {announced} bytes of payload, the message carries {found}; "
             f"fields {', '.join(f'{f.name} {f.dtype}{f.shape}' for f in header.fields)}"
         )
-    fields: dict[str, npt.NDArray] = {}
-    offset = start + HEADER_BYTES
-    for field, size in zip(header.fields, sizes, strict=True):
-        fields[field.name] = _read_array(message, offset, size, field, header.endian)
-        offset += size
-    return Packet(version=header.v, count=header.count, fields=fields)
+    return Packet(version=header.v, count=header.count, fields=_Fields(message, start + HEADER_BYTES, header, places))
+
+
+class _Fields(Mapping[str, npt.NDArray]):
+    """The fields of a message whose sizes fit it."""
+
+    def __init__(self, message: bytes, start: int, header: _Header, places: Mapping[str, _Place]) -> None:
+        self._message = message
+        self._start = start
+        self._endian = header.endian
+        self._places = places
+
+    def __getitem__(self, name: str) -> npt.NDArray:
+        offset, size, field = self._places[name]
+        return _read_array(self._message, self._start + offset, size, field, self._endian)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 @lru_cache(maxsize=16)
-def _layout(raw_header: bytes, topic: str) -> tuple[_Header, tuple[int, ...]]:
-    """Return the header and the bytes of each field; a sender repeats its header message after message."""
+def _layout(raw_header: bytes, topic: str) -> tuple[_Header, Mapping[str, _Place], int]:
+    """Return header, place of each field, and bytes of all; a sender repeats its header message after message."""
     header = _read_header(raw_header, topic)
     names = [field.name for field in header.fields]
     if len(set(names)) != len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise WireError(f"topic {topic!r}: field {repeated!r} occurs twice")
-    return header, tuple(_payload_bytes(field, topic) for field in header.fields)
+    places: dict[str, _Place] = {}
+    total = 0
+    for field in header.fields:
+        size = _payload_bytes(field, topic)
+        places[field.name] = total, size, field
+        total += size
+    return header, places, total
 
 
 def _read_header(raw: bytes, topic: str) -> _Header:
@@ -185,8 +218,7 @@ def _read_array(message: bytes, offset: int, size: int, field: _Field, endian: s
     dtype = _DTYPES[field.dtype]
     if not size:
         return np.empty(field.shape or 0, dtype)
-    # a byte other than 0 and 1 seen as bool is undefined in numpy
-    wire = np.dtype(np.uint8) if field.dtype == "bool" else dtype.newbyteorder("<" if endian == "le" else ">")
+    wire = _WIRE_DTYPES[field.dtype, endian]
     raw = np.frombuffer(message, wire, size // wire.itemsize, offset).reshape(field.shape)
     array = raw != 0 if field.dtype == "bool" else raw.astype(dtype, copy=False)
     array.flags.writeable = False
