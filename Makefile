@@ -18,6 +18,8 @@ $(VENV)/ok: pyproject.toml
 	$(VENV)/bin/python -m pip install $(PIP_QUIET) -e .
 	@# Sixty megabytes that no command here opens: test suites of scipy and others, MuJoCo's experimental studio.
 	@find $(VENV)/lib -type d \( -name tests -o -path '*/mujoco/experimental' \) -prune -exec rm -rf {} +
+	@# And the second build of zstandard, for interpreters without a C interface.
+	@find $(VENV)/lib -path '*/zstandard/_cffi*' -delete
 	@touch $@
 
 $(VENV_TEST)/ok: pyproject.toml
