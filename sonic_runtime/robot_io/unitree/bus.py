@@ -1,4 +1,4 @@
-"""One DDS participant on a named interface, and who else is on the robot's topics.
+"""A process's DDS participant on a named interface, and who else is on the robot's topics.
 
 The interface is always named: left alone, cyclonedds picks the best multicast interface it finds, which on a laptop is
 the wireless one. Discovery on the loopback goes by unicast, so that participants of cyclonedds 0.10 and 11 find each
@@ -26,8 +26,9 @@ _INTERFACES = Path("/sys/class/net")
 _OUR_NAME = b"sonic"
 _MOST_PUBLISHERS = 1000
 
-_domains: dict[int, tuple[str, Domain]] = {}
-"""Domains of this process and their interface: cyclonedds lets a process configure a domain once."""
+_joined: dict[int, tuple[str, Domain, DomainParticipant]] = {}
+"""Domains of this process, their interface and its participant. A process configures a domain once and leaves it at its
+end: a domain in which it had no participant for a while would miss that others leave, and take them to be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Publishers:
 
 
 class Bus:
-    """A participant on the robot's network.
+    """This process on the robot's network.
 
     Args:
         interface: network interface, such as "enp2s0"; "lo" for a simulator on this machine.
@@ -68,8 +69,7 @@ class Bus:
         self.domain = domain
         self.group = group
         try:
-            _configure(interface, domain)
-            self.participant = DomainParticipant(domain)
+            self.participant = _join(interface, domain)
         except DDSException as error:
             raise RobotError(f"DDS on {interface}, domain {domain}: cannot join the network ({error})") from error
         self._publications = BuiltinDataReader(self.participant, BuiltinTopicDcpsPublication)
@@ -161,19 +161,22 @@ def has_link(interface: str) -> bool:
         return False
 
 
-def _configure(interface: str, domain: int) -> None:
-    """Tie a domain of this process to an interface, once."""
-    if domain in _domains:
-        before = _domains[domain][0]
+def _join(interface: str, domain: int) -> DomainParticipant:
+    """Return this process's participant in a domain, tied to an interface."""
+    if domain in _joined:
+        before, _, participant = _joined[domain]
         if before != interface:
             raise RobotError(
                 f"DDS domain {domain}: this process uses it on {before} already, it cannot use it on {interface} too"
             )
-        return
+        return participant
     multicast = ' multicast="false"' if interface == "lo" else ""
     peers = '<Discovery><Peers><Peer address="127.0.0.1"/></Peers></Discovery>' if interface == "lo" else ""
     xml = (
         f'<CycloneDDS><Domain Id="any"><General><Interfaces><NetworkInterface name={quoteattr(interface)}{multicast}/>'
         f"</Interfaces></General>{peers}</Domain></CycloneDDS>"
     )
-    _domains[domain] = interface, Domain(domain, xml)
+    settings = Domain(domain, xml)
+    participant = DomainParticipant(domain)
+    _joined[domain] = interface, settings, participant
+    return participant

@@ -30,8 +30,8 @@ class Firmware:
         refused: commands that were refused, by reason: "layout", "crc", "mode_machine", "mode_pr", "stock".
         last_ns: when the newest good command came [ns]; 0 before it.
         stiff_since_ns: when the first command with stiffness came [ns]; 0 before it.
-        damping_since_ns: when the first of the unbroken row of damping commands up to now came [ns]; 0 where the newest
-            is no damping.
+        damping_since_ns: when the first of the unbroken row of good damping commands up to now was sent, heard or not
+            [ns]; 0 where the newest is no damping.
     """
 
     def __init__(self, mode_machine: int, stock_controller: str) -> None:
@@ -44,9 +44,9 @@ class Firmware:
         self.stiff_since_ns = 0
         self.damping_since_ns = 0
 
-    def take(self, wire: bytes) -> None:
-        """Take a message as it came, header included."""
-        self.received += 1
+    def take(self, wire: bytes, heard: bool = True) -> None:
+        """Take a message as it came, header included; one that is not heard, for the cable is out, does nothing."""
+        self.received += heard
         try:
             payload = payload_of(wire, LOW_CMD_BYTES, "LowCmd")
         except RobotError:
@@ -57,19 +57,25 @@ class Firmware:
         if reason:
             self.refused[reason] += 1
             return
-        self.last_ns = time.monotonic_ns()
-        self.target = target_of_fields(fields)
-        if not is_damping(self.target):
-            self.damping_since_ns = 0
-            self.stiff_since_ns = self.stiff_since_ns or self.last_ns
-        elif self.damping_since_ns == 0:
-            self.damping_since_ns = self.last_ns
+        now_ns, target = time.monotonic_ns(), target_of_fields(fields)
+        damps = is_damping(target)
+        self.damping_since_ns = (self.damping_since_ns or now_ns) if damps else 0
+        if not heard:
+            return
+        self.last_ns, self.target = now_ns, target
+        if not damps:
+            self.stiff_since_ns = self.stiff_since_ns or now_ns
 
     def release(self) -> None:
         """Let the stock controller go: the motors are limp until the next command."""
         if self.stock_controller:
             self.stock_controller = ""
             self.target = None
+
+    def forget(self) -> None:
+        """Be as one that was just switched on: limp, without a command; what was counted stays."""
+        self.target = None
+        self.last_ns = self.stiff_since_ns = self.damping_since_ns = 0
 
     def _why_refused(self, fields: LowCmdFields, payload: bytes) -> str:
         if fields.crc != low_cmd_crc(payload):

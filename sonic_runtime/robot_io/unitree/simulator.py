@@ -37,8 +37,8 @@ class SimReport(msgspec.Struct, frozen=True, kw_only=True):
         commands: commands received, the refused ones included.
         refused: commands refused, by reason.
         last_command_ns: when the newest good command came; 0 before it.
-        damping_since_ns: when the first of the unbroken row of damping commands up to now came; 0 where the newest is
-            no damping.
+        damping_since_ns: when the first of the unbroken row of damping commands up to now was sent, whether the cable
+            is in or out; 0 where the newest is no damping.
         stock_controller: name of the one in charge, empty for none.
         held: whether the band carries it.
         height_m: height of the pelvis.
@@ -106,8 +106,7 @@ class Simulator:
         faults, firmware, topics, body = self._faults, self.firmware, self._topics, self.body
         cable = not faults.cable_out
         for wire in topics.commands():
-            if cable:
-                firmware.take(wire)
+            firmware.take(wire, heard=cable)
         self._hold(now_ns)
         body.step(firmware.target, faults.freeze_tick)
         if now_ns > self._pressed_until_ns > 0:
@@ -123,7 +122,7 @@ class Simulator:
 
         Args:
             order: keys are those of `Faults`, and: "band", "buttons" (names joined by "+", held), "press" (the same,
-                for 0.2 s), "mode_machine", "stock_controller", "battery_percent".
+                for 0.2 s), "mode_machine", "stock_controller" (null lets it go), "battery_percent", "reset".
 
         Raises:
             ConfigError: a key or a value is none of these.
@@ -180,6 +179,10 @@ class Simulator:
         match key:
             case "band":
                 self._band = _convert(value, Band)
+            case "reset":
+                self.body.gantry_robot.gantry = GANTRY_HOLD
+                self.body.gantry_robot.reset()
+                self.firmware.forget()
             case "buttons" | "press":
                 word = button_word(str(value))
                 if word is None:
@@ -195,7 +198,7 @@ class Simulator:
             case _:
                 raise ConfigError(
                     f"{key}={value}: expected one of {', '.join(Faults.__struct_fields__)}, band, buttons, press, "
-                    "mode_machine, battery_percent"
+                    "mode_machine, stock_controller, battery_percent, reset"
                 )
 
     def _hold(self, now_ns: int) -> None:
