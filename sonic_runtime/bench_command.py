@@ -82,6 +82,12 @@ def _writer(arguments: list[str]) -> int:
     return _measure("writer", text, "bench_writer", WriterBenchConfig, report, arguments)
 
 
+def _guard(arguments: list[str]) -> int:
+    from sonic_runtime.bench_guard import main as guard
+
+    return guard(arguments)
+
+
 def _compare(arguments: list[str]) -> int:
     from sonic_runtime.bench_compare import main as compare
 
@@ -92,6 +98,7 @@ BENCHES: dict[str, Callable[[list[str]], int]] = {
     "tick": _tick,
     "loop": _loop,
     "writer": _writer,
+    "guard": _guard,
     "compare": _compare,
 }
 """Measurements by name."""

@@ -56,13 +56,16 @@ class Evaluator:
         policy: name or folder.
         guard: limits; those of tilt and base height are turned off.
 
+    Attributes:
+        guard: the limits in force.
+
     Raises:
         SonicError: the policy cannot be used.
     """
 
     def __init__(self, policy: str, guard: GuardConfig) -> None:
         self._controller = TrackMotion(load_policy(policy))
-        self._guard = msgspec.structs.replace(guard, off=tuple(dict.fromkeys((*guard.off, *_NOT_JUDGED))))
+        self.guard = msgspec.structs.replace(guard, off=tuple(dict.fromkeys((*guard.off, *_NOT_JUDGED))))
         self._clock = LockstepClock()
         self._robot = MujocoSim(self._clock.now_ns)
 
@@ -84,7 +87,7 @@ class Evaluator:
             self._robot,
             goals,
             self._controller,
-            self._guard,
+            self.guard,
             max_ticks=len(clip),
             sinks=[recorder],
             clock=self._clock,
