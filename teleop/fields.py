@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -68,10 +67,9 @@ class Fields:
         Raises:
             WireError: one of them does, or is not finite.
         """
-        values = values.astype(np.float64)
-        # false for what is not finite, too
-        if values.max() <= limit and values.min() >= -limit:
-            return values
+        # false for what is not finite, too; before the cast, which warns of a signalling NaN
+        if float(values.max()) <= limit and float(values.min()) >= -limit:
+            return values.astype(np.float64)
         self._require_finite(name, values)
         worst = float(np.abs(values).max())
         angles = "; angles are in radians" if unit.startswith("rad") else ""
@@ -139,24 +137,22 @@ class Fields:
         Raises:
             WireError: one of them is not finite, or its norm is off by more than MAX_NORM_ERROR.
         """
-        quats = quats.astype(np.float64)
         # huge numbers first, so that their squares do not overflow; false for what is not finite, too
-        bounded = quats.max() <= 2.0 and quats.min() >= -2.0
-        norm = np.sqrt((quats * quats).sum(axis=1)) if bounded else np.zeros(len(quats))
+        if not (float(quats.max()) <= 2.0 and float(quats.min()) >= -2.0):
+            self._require_finite(name, quats)
+            raise self.error(name, f"expected unit quaternions (w, x, y, z), got a value of {np.abs(quats).max():.3g}")
+        quats = quats.astype(np.float64)
+        norm = np.sqrt((quats * quats).sum(axis=1))
         if norm.max() <= 1.0 + MAX_NORM_ERROR and norm.min() >= 1.0 - MAX_NORM_ERROR:
             return quats / norm[:, None]
-        self._require_finite(name, quats)
-        norms = [math.hypot(*quat) for quat in quats.tolist()]
-        worst = max(range(len(norms)), key=lambda i: abs(norms[i] - 1.0))
-        raise self.error(
-            name, f"expected unit quaternions (w, x, y, z), got norm {norms[worst]:.3g} at number {worst} of them"
-        )
+        worst = int(np.abs(norm - 1.0).argmax())
+        raise self.error(name, f"expected unit quaternions (w, x, y, z), got norm {norm[worst]:.3g} at number {worst}")
 
     def error(self, name: str, complaint: str) -> WireError:
         """Return an error that names topic and field."""
         return WireError(f"{self._topic}: {name}: {complaint}")
 
-    def _require_finite(self, name: str, values: Array) -> None:
+    def _require_finite(self, name: str, values: npt.NDArray) -> None:
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
         if not finite.all():
             raise self.error(name, f"expected finite numbers, got a non-finite one at row {int(np.argmin(finite))}")

@@ -26,7 +26,7 @@ from teleop.planner_packet import PlannerCommand, pack_planner, unpack_planner
 from teleop.planner_stream import PlannerStream
 from teleop.pose_packet import MAX_TOKEN, Hands, pack_pose, unpack_pose
 from teleop.pose_stream import PoseStream
-from teleop.wire import HEADER_BYTES, MAX_MESSAGE_BYTES
+from teleop.wire import HEADER_BYTES, MAX_MESSAGE_BYTES, pack, unpack
 from tests.teleop.inboxes import VR, HeldInbox, frames, token
 from tests.teleop.test_pose_stream import state
 from tests.teleop.test_wire import JSON_VALUE
@@ -165,6 +165,17 @@ def test_numbers_that_are_none_are_refused(case, bad, data):
         value = np.array(bad).astype(dtype).tobytes()
     at = offset + element * dtype.itemsize
     assert not decode(topic, sound[:at] + value + sound[at + dtype.itemsize :]), chosen["name"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("code", "bits"), [("f16", 0x7C01), ("f32", 0x7F800001), ("f64", 0x7FF0000000000001)])
+@pytest.mark.parametrize("name", ["joint_pos", "body_quat_w", "smpl_joints"])
+def test_a_signalling_nan_is_refused_without_a_warning(code, bits, name):
+    fields = dict(unpack(SOUND["pose"][2], "pose").fields)
+    unsigned, floats = {"f16": ("u2", "f2"), "f32": ("u4", "f4"), "f64": ("u8", "f8")}[code]
+    fields[name] = np.full(fields[name].shape, bits, unsigned).view(floats)
+    with pytest.raises(WireError, match=f"{name.removesuffix('_w')}: expected finite"):
+        unpack_pose(pack("pose", 3, fields))
 
 
 HUGE_SHAPES = [[1 << 20] * 4, [1 << 20, 29], [0, 1 << 20], [1 << 20, 0, 4], [1000, 24, 3], [(1 << 20) + 1]]
