@@ -15,6 +15,8 @@ import zmq
 from sonic_runtime.contract.errors import ConfigError
 from teleop.wire import MAX_MESSAGE_BYTES
 
+MAX_BYTES_PER_TAKE = 256 * 1024
+"""[byte] After which no more is taken at once: the largest messages take milliseconds to read."""
 RECEIVE_QUEUE = 64
 """[message] Held by ZeroMQ between two ticks; what comes on top is dropped."""
 
@@ -70,15 +72,17 @@ class ZmqInbox:
             ) from error
 
     def take(self, limit: int) -> list[bytes]:
-        """Return at most `limit` messages that are there now."""
+        """Return at most `limit` messages that are there now, less where they are very large."""
         messages: list[bytes] = []
-        while len(messages) < limit:
+        size = 0
+        while len(messages) < limit and size < MAX_BYTES_PER_TAKE:
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.ZMQError:
                 # nothing there, or the socket is closed
                 break
             messages.append(parts[0] if len(parts) == 1 else b"".join(parts))
+            size += len(messages[-1])
         if not messages:
             self._connect_again_where_lost()
         return messages

@@ -7,7 +7,7 @@ The rules are the published ones of SONIC. Window [start, end] and incoming chun
     another protocol version                             reset
     first <= start                                       reset   the sender began anew
     last <= end                                          reset   nothing new: a duplicate or an older chunk
-    frames kept before the chunk > 205                   reset   playback lags too far (15000 with catch_up=false)
+    frames kept before the chunk > 205                   reset   playback lags too far (3000 with catch_up=false)
     first > end + step                                   reset   a hole between old and new frames
     otherwise                                            merge
 
@@ -34,8 +34,9 @@ HISTORY_FRAMES = 5
 """[frame] Kept before the cursor."""
 MAX_KEPT_FRAMES = 205
 """[frame] Gap of 200 plus the history."""
-MAX_WINDOW_FRAMES = 15000
-"""[frame] Five minutes; SONIC's buffer size. Without a bound a sender with catch_up=false could fill the memory."""
+MAX_WINDOW_FRAMES = 3000
+"""[frame] A minute. Without a bound a sender with catch_up=false could fill the memory, and a merge copies the window:
+5 MB of version 3. SONIC's buffer has 15000."""
 
 ResetReason = Literal["first", "version", "restart", "not_newer", "lagging", "hole", "spacing"]
 

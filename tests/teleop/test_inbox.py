@@ -6,7 +6,7 @@ import pytest
 import zmq
 
 from sonic_runtime.contract.errors import ConfigError
-from teleop.inbox import RecordedInbox, ZmqInbox
+from teleop.inbox import MAX_BYTES_PER_TAKE, RecordedInbox, ZmqInbox
 from teleop.wire import MAX_MESSAGE_BYTES
 
 
@@ -45,6 +45,15 @@ def test_no_more_than_the_limit(link):
     assert take(inbox, 2) == [b"a0", b"a1"]
     assert inbox.take(0) == []
     assert inbox.take(9) == [b"a2", b"a3", b"a4"]
+
+
+def test_very_large_messages_come_one_at_a_time(link):
+    sender, inbox = link
+    for _ in range(3):
+        sender.send(b"a" + bytes(MAX_BYTES_PER_TAKE))
+    sender.send(b"b")
+    assert [len(take(inbox)) for _ in range(3)] == [1, 1, 1]
+    assert take(inbox) == [b"b"]
 
 
 def test_parts_are_joined(link):
