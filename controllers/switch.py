@@ -82,8 +82,9 @@ class ControllerSwitch:
         shared = old is not None and old.memory is new.memory
         if not shared:
             new.reset()
-        at_once = shared or old is None or "damping" in (name, self.current)
-        self._blend = None if at_once or self._last is None else (now_ns, self._last)
+            at_once = old is None or "damping" in (name, self.current)
+            self._blend = None if at_once or self._last is None else (now_ns, self._last)
+        # controllers that share a memory are one policy: a blend that is under way to it goes on
         self.current = name
 
     def _blended(self, decision: Decision, now_ns: int) -> Decision:

@@ -77,6 +77,15 @@ def test_a_switch_in_a_blend_begins_where_the_blend_was():
     assert chosen.current == "other"
 
 
+def test_a_goal_that_comes_during_the_blend_to_standing_does_not_cut_it_short():
+    chosen, _ = switch(blend_s=0.1)
+    chosen.act("ready", at(0), None)
+    angles = [angle(chosen.act("stand", at(20 * k), None)) for k in (1, 2, 3)]
+    angles += [angle(chosen.act("active", at(20 * k), make_goal())) for k in (4, 5, 6, 7)]
+    assert angles == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+    assert chosen.current == "track"
+
+
 def test_controllers_that_share_a_memory_hand_over_without_forgetting():
     chosen, controllers = switch()
     chosen.act("stand", at(0), None)
