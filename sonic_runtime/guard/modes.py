@@ -74,6 +74,9 @@ class Guard:
         if any(event.kind == "stop" for event in events):
             self.stopped = True
             self.release()
+        start = any(event.kind == "start" for event in events)
+        if start:
+            self.refusal = ""
         self._warnings.update(state, goal, now_ns)
         if self._damping:
             return self.mode
@@ -83,7 +86,6 @@ class Guard:
         if fault is not None and self.mode != "waiting":
             self.fail(fault)
             return self.mode
-        start = any(event.kind == "start" for event in events)
         self.mode = self._next(tracked, start, fault, now_ns)
         return self.mode
 
@@ -112,8 +114,8 @@ class Guard:
         self.release()
 
     def note_late(self, late_ns: int) -> None:
-        """Take note of how long after its deadline [ns] a tick was over; too long is a fault."""
-        if late_ns * 1e-6 > self._config.overrun_ms and "overrun" not in self.off:
+        """Take note of how long after its deadline [ns] a tick was over; too long is a fault, in damping no more."""
+        if late_ns * 1e-6 > self._config.overrun_ms and "overrun" not in self.off and not self._damping:
             detail = f"the loop was {late_ns * 1e-6:.0f} ms late for a tick (limit {self._config.overrun_ms:g} ms)"
             self.fail(Fault(code="overrun", detail=detail))
 
@@ -145,6 +147,5 @@ class Guard:
         if fault is not None:
             self.refusal = fault.detail
             return "waiting"
-        self.refusal = ""
         self._ramp_start_ns = now_ns
         return "ramp"

@@ -48,6 +48,15 @@ def test_a_start_during_the_ramp_is_refused_and_not_kept():
     assert [decide(guard, t) for t in (1.1, 2.0)] == ["ready"] * 2
 
 
+def test_a_refusal_is_told_of_the_last_start_alone():
+    guard = waiting()
+    decide(guard, 0.0, "start")
+    decide(guard, 0.5, "start")
+    decide(guard, 1.1)
+    assert decide(guard, 1.2, "start") == "active"
+    assert guard.refusal == ""
+
+
 def test_a_robot_that_is_not_fit_is_not_started_and_may_be_later():
     guard = waiting()
     assert decide(guard, 0.0, "start", base_quat_wxyz=make_state().base_quat_wxyz[[1, 0, 2, 3]]) == "waiting"
@@ -121,6 +130,13 @@ def test_a_loop_that_is_late_ends_in_damping():
     assert guard.mode == "active"
     guard.note_late(51_000_000)
     assert (guard.mode, guard.fault.code) == ("damping", "overrun")
+
+
+def test_a_run_that_the_operator_has_stopped_does_not_fail_by_a_late_tick_of_damping():
+    guard = Guard(guard_config(overrun_ms=50.0))
+    decide(guard, 0.0, "stop")
+    guard.note_late(51_000_000)
+    assert (guard.mode, guard.stopped, guard.fault) == ("damping", True, None)
 
 
 def test_in_waiting_and_damping_no_target_of_a_controller_comes_through():
