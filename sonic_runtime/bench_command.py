@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,21 @@ def _writer(arguments: list[str]) -> int:
     return _measure("writer", text, "bench_writer", WriterBenchConfig, report, arguments)
 
 
+def _dds(arguments: list[str]) -> int:
+    if importlib.util.find_spec("cyclonedds") is None:
+        raise ConfigError(
+            "sonic-bench dds: expected the package cyclonedds, found none; pip install 'sonic-wbc[robot]'"
+        )
+    from sonic_runtime.bench_dds import DdsBenchConfig, measure_dds
+
+    def report(config: DdsBenchConfig) -> Report:
+        result = measure_dds(config)
+        return [result.table()], result.line()
+
+    text = "Measures states and commands over DDS on this machine, both ways."
+    return _measure("dds", text, "bench_dds", DdsBenchConfig, report, arguments)
+
+
 def _guard(arguments: list[str]) -> int:
     from sonic_runtime.bench_guard import main as guard
 
@@ -98,6 +114,7 @@ BENCHES: dict[str, Callable[[list[str]], int]] = {
     "tick": _tick,
     "loop": _loop,
     "writer": _writer,
+    "dds": _dds,
     "guard": _guard,
     "compare": _compare,
 }

@@ -20,7 +20,8 @@ def crc_of_words(image: bytes) -> int:
     """Return the checksum of an image whose length is a multiple of 4 bytes."""
     words = np.frombuffer(image, dtype="<u4").byteswap().tobytes()
     reflected = zlib.crc32(words.translate(_REVERSED)) ^ 0xFFFFFFFF
-    return int(f"{reflected:032b}"[::-1], 2)
+    # 32 bits in reverse: the bytes in reverse, and the bits of each
+    return int.from_bytes(reflected.to_bytes(4, "little").translate(_REVERSED), "big")
 
 
 def low_cmd_crc(payload: bytes) -> int:

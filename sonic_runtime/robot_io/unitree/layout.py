@@ -12,7 +12,7 @@ words of the payload:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +28,13 @@ BODY_MOTORS = 29
 
 _CMD = {name: slice(word, word + 7 * BODY_MOTORS, 7) for word, name in enumerate(("q", "dq", "tau", "kp", "kd"), 1)}
 _STATE = {name: slice(word, word + 14 * BODY_MOTORS, 14) for name, word in (("q", 18), ("dq", 19), ("tau", 21))}
+_STATE_MOTORS = slice(18, 18 + 14 * BODY_MOTORS)
 _TEMPERATURES = tuple(slice(44 + k, 44 + k + 28 * BODY_MOTORS, 28) for k in (0, 1))
 _ERRORS = slice(26, 26 + 14 * BODY_MOTORS, 14)
 _REMOTE = slice(2028, 2068)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LowStateFields:
+class LowStateFields(NamedTuple):
     """What a LowState says about the 29 motors, the pelvis IMU and the remote; hardware order throughout.
 
     Attributes:
@@ -85,7 +85,8 @@ def low_state_fields(payload: bytes) -> LowStateFields:
     words = np.frombuffer(payload, dtype="<u4")
     shorts = np.frombuffer(payload, dtype="<i2")
     imu = floats[4:17].astype(np.float64)
-    hotter = np.maximum(shorts[_TEMPERATURES[0]], shorts[_TEMPERATURES[1]])
+    # q, dq, ddq and torque of all motors in one go: numpy's calls cost more than its copies
+    motors = np.array(floats[_STATE_MOTORS].reshape(BODY_MOTORS, 14)[:, :4].T, dtype=np.float64, order="C")
     return LowStateFields(
         tick=int(words[3]),
         mode_pr=payload[8],
@@ -93,10 +94,10 @@ def low_state_fields(payload: bytes) -> LowStateFields:
         quat_wxyz=imu[:4],
         gyro_b=imu[4:7],
         accel_b=imu[7:10],
-        joint_pos_hw=floats[_STATE["q"]].astype(np.float64),
-        joint_vel_hw=floats[_STATE["dq"]].astype(np.float64),
-        joint_torque_hw=floats[_STATE["tau"]].astype(np.float64),
-        temperature_c_hw=hotter.astype(np.float64),
+        joint_pos_hw=motors[0],
+        joint_vel_hw=motors[1],
+        joint_torque_hw=motors[3],
+        temperature_c_hw=np.maximum(shorts[_TEMPERATURES[0]], shorts[_TEMPERATURES[1]]).astype(np.float64),
         motor_error_hw=words[_ERRORS].astype(np.int64),
         wireless_remote=payload[_REMOTE],
         crc=int(words[521]),
@@ -123,8 +124,7 @@ def low_state_wire(fields: LowStateFields, rpy_rad: Sequence[float] = (0.0, 0.0,
     return HEADER + words.tobytes()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LowCmdFields:
+class LowCmdFields(NamedTuple):
     """What a LowCmd tells the 29 motors; hardware order, units as in JointTarget.
 
     Attributes:
