@@ -120,13 +120,7 @@ class Loop:
         start_ns = clock.now_ns()
         with no_garbage_collection():
             ticks, reason = self._run_ticks(limits, stop)
-        if self._bug is not None:
-            raise self._bug
-        if self._damping_error is not None:
-            raise RobotError(
-                f"robot: expected to end in damping, but it could not be written ({self._damping_error}); "
-                "the motors may hold their last target: cut their power"
-            ) from self._damping_error
+        self._raise_what_went_wrong()
         return RunSummary(
             ticks=ticks,
             active_ticks=self._active_ticks,
@@ -163,9 +157,24 @@ class Loop:
             # Ctrl-C a second time: nobody waits for the ticks of damping any more, but one message can be lost
             for _ in range(_HURRIED_DAMPING_WRITES):
                 self._damp()
+            self._raise_what_went_wrong()
             raise
         self._damp()
         return index, reason
+
+    def _raise_what_went_wrong(self) -> None:
+        """Raise the first bug, and before all else say where the robot was not left in damping."""
+        if self._damping_error is not None:
+            not_damped = RobotError(
+                f"robot: expected to end in damping, but it could not be written ({self._damping_error}); "
+                "the motors may hold their last target: cut their power"
+            )
+            if self._bug is None or isinstance(self._bug, SonicError):
+                raise not_damped from self._damping_error
+            # a bug keeps its traceback, and what to do at once stands under it
+            self._bug.add_note(str(not_damped))
+        if self._bug is not None:
+            raise self._bug
 
     def _why_to_end(self, index: int, limits: RunLimits, asked_to_stop: bool) -> StopReason | None:
         """Decide whether this was the last tick before damping, and enter damping if so."""

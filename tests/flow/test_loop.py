@@ -192,6 +192,38 @@ def test_a_robot_that_takes_no_damping_at_all_is_told():
         run_loop(run)
 
 
+def test_that_the_motors_may_hold_their_target_is_told_with_a_bug_too():
+    run = FakeRun()
+    write, broken = run.robot.write, OSError("no such device")
+
+    def gone(target):
+        run.robot.attempts += 1
+        if run.robot.attempts > 5:
+            raise broken
+        write(target)
+
+    run.robot.attempts, run.robot.write = 0, gone
+    with pytest.raises(OSError, match="no such device") as raised:
+        run_loop(run)
+    assert raised.value is broken
+    assert any("cut their power" in note for note in broken.__notes__)
+
+
+def test_an_impatient_ctrl_c_at_a_robot_that_takes_no_damping_is_told():
+    run = FakeRun()
+    failing_writes(run, range(6, 100))
+    read = run.robot.read
+
+    def interrupted():
+        if run.robot.attempts == 8:
+            raise KeyboardInterrupt
+        return read()
+
+    run.robot.read = interrupted
+    with pytest.raises(RobotError, match="cut their power"):
+        run_loop(run)
+
+
 class Broken:
     def __init__(self):
         self.calls = 0
