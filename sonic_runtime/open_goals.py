@@ -111,7 +111,9 @@ def open_goals(parts: GoalParts) -> Goals:
     lines = dict(zip(names, (goals.line for goals in opened), strict=True))
 
     def line() -> str:
-        return lines[arbiter.current]() if arbiter.current in lines else f"no live source of {', '.join(names)}"
+        # looked at once: this is asked from another thread, between two ticks' hand-overs
+        current = arbiter.current
+        return lines[current]() if current in lines else f"no live source of {', '.join(names)}"
 
     counters = next((goals.counters for goals in opened if goals.counters is not None), None)
     return Goals(source=arbiter, line=line, counters=counters)

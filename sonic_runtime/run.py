@@ -112,8 +112,9 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
 def _open_goals(
     config: RunConfig, tracker: TrackMotion, clips: Sequence[Clip], tape: Tape, say: Callable[[str], None]
 ) -> Goals:
-    if config.clock == "lockstep" and "stream" in sources_of(config.goals):
-        raise ConfigError("clock=lockstep: expected real_time for goals.source=stream; a sender keeps to real time")
+    sent = [name for name in sources_of(config.goals) if name in ("stream", "planner")]
+    if config.clock == "lockstep" and sent:
+        raise ConfigError(f"clock=lockstep: expected real_time for goals.source={sent[0]}; a sender keeps to real time")
 
     def open_inbox(name: str, endpoint: str, topics: Sequence[str]) -> Inbox:
         inbox = ZmqInbox(endpoint, topics)

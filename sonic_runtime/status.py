@@ -107,10 +107,11 @@ class Status:
 
     def put(self, report: TickReport) -> None:
         """Take one report."""
-        before, self._report = self._report, report
-        self._put_s = time.monotonic()
         self._tick_ms[self._ticks % _KEPT_TICKS] = sum(report.stage_ns.values()) * 1e-6
         self._ticks += 1
+        self._put_s = time.monotonic()
+        # last: the thread that writes takes the first report for a sign that there are times to show
+        before, self._report = self._report, report
         if before is not None and report.now_ns - before.now_ns > _LATE_TICK * self._period_ns:
             self._late += 1
         if report.events:

@@ -94,17 +94,19 @@ def test_bench_refuses_plainly(monkeypatch, capsys, arguments, expected):
     [
         ("robot=atlas", "robot=atlas: expected one of mujoco"),
         ("clock=sundial", "clock: expected one of real_time, lockstep, found sundial"),
-        ("goals.source=carrier_pigeon", "expected one of stream, motion, stand"),
+        ("goals.source=carrier_pigeon", "expected one of stream, planner, motion, stand"),
         ("goals.endpoint=nonsense", "nonsense"),
         ("duration_s=-1", "duration_s: expected float > 0.0, found -1"),
         ("output.endpoint=nonsense", "nonsense"),
         ("clock=lockstep", "expected real_time for goals.source=stream"),
+        (("clock=lockstep", "goals.source=planner"), "expected real_time for goals.source=planner"),
         ("run_dir=/dev/null/r", "cannot create the folder /dev/null/r"),
     ],
 )
 def test_run_refuses_plainly_and_writes_nothing(monkeypatch, capsys, tmp_path, policy, override, expected):
     monkeypatch.chdir(tmp_path)
-    arguments = [f"policy={policy}", "output.endpoint=null", override]
+    overrides = (override,) if isinstance(override, str) else override
+    arguments = [f"policy={policy}", "output.endpoint=null", *overrides]
     assert call(monkeypatch, "run", *arguments) == 2
     error = capsys.readouterr().err
     assert expected in error

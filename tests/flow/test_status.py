@@ -46,6 +46,18 @@ def written(status):
     return [line.split("s] ", 1)[-1] for line in status._out.getvalue().splitlines()]
 
 
+def test_the_line_may_be_asked_for_while_the_first_report_comes_in(log):
+    class Asking(dict):
+        """Stage times during whose sum the writing thread wakes."""
+
+        def values(self):
+            assert log.line() == ""
+            return super().values()
+
+    log.put(make_report(stage_ns=Asking(sense=MS)))
+    assert "tick 1.0" in log.line()
+
+
 def test_a_log_gets_what_is_new_and_nothing_else(log):
     for index in range(3):
         log.put(make_report(index, "waiting", controller="damping"))
