@@ -104,6 +104,17 @@ def _guard(arguments: list[str]) -> int:
     return guard(arguments)
 
 
+def _streams(arguments: list[str]) -> int:
+    from sonic_runtime.bench_streams import StreamsBenchConfig, measure_streams, streams_line, streams_tables
+
+    def report(config: StreamsBenchConfig) -> Report:
+        results = measure_streams(config)
+        return streams_tables(results), streams_line(config, results)
+
+    text = "Measures what messages of each protocol version cost the receiver."
+    return _measure("streams", text, "bench_streams", StreamsBenchConfig, report, arguments)
+
+
 def _compare(arguments: list[str]) -> int:
     from sonic_runtime.bench_compare import main as compare
 
@@ -116,6 +127,7 @@ BENCHES: dict[str, Callable[[list[str]], int]] = {
     "writer": _writer,
     "dds": _dds,
     "guard": _guard,
+    "streams": _streams,
     "compare": _compare,
 }
 """Measurements by name."""
