@@ -62,7 +62,7 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         states: answered.
         bad: with a wrong checksum.
-        parse_us, build_us: medians of reading and checking a state, and of building a command, one after the other [us].
+        parse_us, build_us: medians of reading and checking a state, and of building a command, in a row [us].
         parse_at_rate_us, build_at_rate_us: medians of the same in the measurement, 2 ms apart and between other work.
         cpu_share: of one core, without its start.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,10 +18,10 @@ from sonic_runtime.doctor.finding import Finding, failure, is_safe, of_error, ta
 from sonic_runtime.open_goals import sources_of
 from sonic_runtime.run_config import RunConfig
 
-Group = Literal["machine", "timing", "disk", "network", "policy", "motions", "speed"]
+Group = Literal["machine", "timing", "disk", "network", "policy", "motions", "speed", "robot"]
 _DESCRIPTION = """Checks whether a run would be safe here and now: machine, timing, disk, network, policy, motions,
-speed. Give it the keys that sonic-run will get. Each finding says what to do. Exit code 0 where a run would be safe, 1
-where it would not; warnings do not count. The last line is JSON."""
+speed, and with robot=unitree the robot. Give it the keys that sonic-run will get. Each finding says what to do. Exit
+code 0 where a run would be safe, 1 where it would not; warnings do not count. The last line is JSON."""
 
 
 class DoctorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,15 +32,17 @@ class DoctorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     motions: str | None
     """Motion file or folder to check; null for the motion that the run would play."""
     leave_out: tuple[Group, ...]
-    """Checks not to make: machine, timing, disk, network, policy, motions, speed."""
+    """Checks not to make: machine, timing, disk, network, policy, motions, speed, robot."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
     if wants_help(arguments):
-        say(help_text("sonic-doctor [key=value ...]", _DESCRIPTION, "doctor", DoctorConfig))
+        say(help_text("sonic-doctor [robot] [key=value ...]", _DESCRIPTION, "doctor", DoctorConfig))
         say("\nand the keys of sonic-run, such as policy, goals.endpoint, goals.motion, output.endpoint, run_dir")
         return 0
+    if arguments[:1] == ["robot"]:
+        arguments = ["robot=unitree", *arguments[1:]]
     own, of_run = split_arguments(arguments)
     findings = examine(load_config("doctor", own, DoctorConfig), of_run)
     say(table(findings))
@@ -78,6 +81,7 @@ def examine(config: DoctorConfig, run_arguments: Sequence[str]) -> list[Finding]
         "motions": lambda: _motions(run, config.motions),
         "policy": lambda: _policies(run, config),
         "speed": lambda: _simulator(run, config.seconds),
+        "robot": lambda: _robot(run, config.seconds),
     }
     findings += guard_findings(run) + clock_findings(run)
     for group, check in checks.items():
@@ -168,6 +172,17 @@ def _policies(run: RunConfig, config: DoctorConfig) -> list[Finding]:
     if policy is None or "speed" in config.leave_out:
         return findings
     return findings + speed.check_tick(run.policy, run.guard, config.seconds)
+
+
+def _robot(run: RunConfig, seconds: float) -> list[Finding]:
+    if run.robot != "unitree":
+        return []
+    if importlib.util.find_spec("cyclonedds") is None:
+        return failure("robot network", "the package cyclonedds is not installed", "pip install 'sonic-wbc[robot]'")
+    # DDS is an extra of the installation
+    from sonic_runtime.doctor.robot import check_robot
+
+    return check_robot(run.unitree, seconds)
 
 
 def _simulator(run: RunConfig, seconds: float) -> list[Finding]:
