@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sonic_runtime.contract.messages import RobotState
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.contract.ports import OperatorInput
+from teleop.operator_device import Say
 
 
 class NoOperator:
@@ -53,3 +54,35 @@ class Inputs:
         """Close all inputs."""
         for one in self._inputs:
             one.close()
+
+
+class NoEarlyStart:
+    """An OperatorInput that drops a start from before the first tick; everything else counts, a stop above all.
+
+    Devices listen while the robot is still being opened, which takes seconds. A start pressed then would move the robot
+    at a moment when its operator may have come to stand beside it.
+
+    Args:
+        one: the input; closed with this.
+        say: where messages go.
+    """
+
+    def __init__(self, one: OperatorInput, say: Say) -> None:
+        self._one = one
+        self._say = say
+        self._first = True
+
+    def read(self, state: RobotState, mode: str) -> Sequence[OperatorEvent]:
+        """Return the events of the input."""
+        events = self._one.read(state, mode)
+        if not self._first:
+            return events
+        self._first = False
+        later = [event for event in events if event.kind != "start"]
+        if len(later) < len(events):
+            self._say("start was asked for before the robot was there and does not count; ask again")
+        return later
+
+    def close(self) -> None:
+        """Close the input."""
+        self._one.close()

@@ -12,7 +12,7 @@ from sonic_runtime.contract.ports import OperatorInput
 from teleop.gamepad import DEVICES, Gamepad
 from teleop.keyboard import Keyboard
 from teleop.operator_device import Say, StopWhenLost
-from teleop.operator_inputs import AutoStart, Inputs
+from teleop.operator_inputs import AutoStart, Inputs, NoEarlyStart
 from teleop.wireless_remote import WirelessRemote
 
 
@@ -38,7 +38,7 @@ def open_station(config: OperatorConfig, say: Say, topics: Sequence[OperatorInpu
     """Open the devices of the operator.
 
     The terminal is opened first, and it is there or not; a gamepad or a remote may come later. A device that is the
-    only one stops the robot when it is lost, used or not.
+    only one stops the robot when it is lost, used or not. A start from before the first tick does not count.
 
     Args:
         config: which devices.
@@ -68,10 +68,9 @@ def open_station(config: OperatorConfig, say: Say, topics: Sequence[OperatorInpu
             inputs.append(gamepad)
         if config.remote:
             inputs.append(WirelessRemote(say, _when(config, only=only)))
-        if config.auto_start:
-            inputs.append(AutoStart())
         opened.pop_all()
-    return Inputs(inputs)
+    operated = NoEarlyStart(Inputs(inputs), say)
+    return Inputs([operated, AutoStart()] if config.auto_start else [operated])
 
 
 def _when(config: OperatorConfig, *, only: bool) -> StopWhenLost:

@@ -49,6 +49,24 @@ def test_keys_and_remote_together(terminal):
     station.close()
 
 
+def test_a_start_from_before_the_first_tick_does_not_move_the_robot_later(terminal):
+    said = []
+    station = open_station(config(keyboard=True), said.append)
+    os.write(terminal[0], b"]")
+    assert station.read(make_state(), "waiting") == []
+    assert "ask again" in said[-1]
+    os.write(terminal[0], b"]")
+    assert [e.kind for e in station.read(make_state(stamp_ns=1_000_000_000), "waiting")] == ["start"]
+    station.close()
+
+
+def test_a_stop_from_before_the_first_tick_counts_and_a_script_may_start(terminal):
+    station = open_station(config(keyboard=True, auto_start=True), print)
+    os.write(terminal[0], b"]o")
+    assert [e.kind for e in station.read(make_state(), "waiting")] == ["stop", "start"]
+    station.close()
+
+
 def test_a_device_that_is_the_only_one_stops_the_robot_when_it_is_lost(terminal):
     assert lose_remote(open_station(config(remote=True), print)) == ["stop"]
     # where standard input is no terminal, the keyboard is no other device
