@@ -27,6 +27,9 @@ _RANK_SEED_STRIDE = 1000
 PACKAGED = {"default": Path(__file__).parent / "checkpoints" / "default.pt"}
 """Checkpoints that go by a name: the weights behind the shipped policy."""
 
+_STORED_IN_16_BITS = (torch.bfloat16, torch.float16)
+"""bfloat16: the critic of weights-only checkpoints; float16: the layers of shipped ones (`sonic_train.shipping`)."""
+
 _SAMPLE_ROWS = 32
 """Recorded observations that travel with a checkpoint (0.3 MB)."""
 
@@ -68,7 +71,7 @@ def save_checkpoint(run: TrainRun, path: Path | str) -> None:
         "random_states": random_states,
     }
     if run.learner.accelerator.is_main_process:
-        _write(content, Path(path))
+        write_content(content, Path(path))
 
 
 def save_weights_only(run: TrainRun, path: Path | str) -> None:
@@ -84,7 +87,7 @@ def save_weights_only(run: TrainRun, path: Path | str) -> None:
     """
     model = {name: _compact(name, value) for name, value in run.model.state_dict().items()}
     if run.learner.accelerator.is_main_process:
-        _write(_head(run, "weights") | {"model": model}, Path(path))
+        write_content(_head(run, "weights") | {"model": model}, Path(path))
 
 
 def load_checkpoint(run: TrainRun, path: Path | str) -> None:
@@ -162,6 +165,25 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     return content
 
 
+def write_content(content: dict[str, Any], path: Path) -> None:
+    """Write what `read_checkpoint` reads; the file appears whole or not at all, and its folder is made.
+
+    Args:
+        content: plain values and tensors.
+        path: file to write.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def tensor_differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
     """Return one text for each tensor that is missing, unknown, or of another shape."""
     problems = [
@@ -206,24 +228,12 @@ def _recorded_samples(run: TrainRun) -> dict[str, Tensor]:
 
 
 def _full_precision(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.float() if value.dtype == torch.bfloat16 else value for name, value in state.items()}
+    """Return the state with tensors that were stored in 16 bits as float32, and all others as they are."""
+    return {name: value.float() if value.dtype in _STORED_IN_16_BITS else value for name, value in state.items()}
 
 
 def _compact(name: str, value: Tensor) -> Tensor:
     return value.to(torch.bfloat16) if name.startswith("critic.") else value
-
-
-def _write(content: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _gather_random_states() -> list[dict[str, Tensor]]:
