@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from controllers.track_motion import TrackMotion
 from sonic_runtime.contract.errors import ConfigError
@@ -11,7 +11,7 @@ from sonic_runtime.contract.ports import GoalSource
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.observe.readable import readable_encoders
 from sonic_runtime.run_config import GoalsConfig
-from teleop.arbiter import Arbiter, Candidate
+from teleop.arbiter import Arbiter, Candidate, OnlySource
 from teleop.inbox import Inbox
 from teleop.planner_packet import TOPIC as PLANNER_TOPIC
 from teleop.planner_stream import PlannerStream
@@ -34,12 +34,14 @@ class Goals:
         line: what it is and does, in a few words.
         counters: what the pose stream brought; None without one.
         newest_ns: when the newest data came [ns]; None for a source that has all its data at hand.
+        counts: for each topic, what it brought, in one line.
     """
 
     source: GoalSource
     line: Callable[[], str]
     counters: StreamCounters | None = None
     newest_ns: Callable[[], int | None] | None = None
+    counts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class GoalParts:
         clips: motions, already read.
         open_inbox: how to open a stream.
         say: where messages for the operator go.
+        takes_tokens: whether there is a controller for ready tokens.
     """
 
     config: GoalsConfig
@@ -59,6 +62,7 @@ class GoalParts:
     clips: Sequence[Clip]
     open_inbox: OpenInbox
     say: Callable[[str], None]
+    takes_tokens: bool = True
 
 
 def sources_of(config: GoalsConfig) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ def open_goals(parts: GoalParts) -> Goals:
     names = sources_of(parts.config)
     opened = [SOURCES[name](parts) for name in names]
     if len(opened) == 1:
-        return opened[0]
+        return replace(opened[0], source=OnlySource(opened[0].source, parts.say))
     candidates = [
         Candidate(name=name, source=goals.source, priority=number, newest_ns=goals.newest_ns)
         for number, (name, goals) in enumerate(zip(names, opened, strict=True))
@@ -116,7 +120,8 @@ def open_goals(parts: GoalParts) -> Goals:
         return lines[current]() if current in lines else f"no live source of {', '.join(names)}"
 
     counters = next((goals.counters for goals in opened if goals.counters is not None), None)
-    return Goals(source=arbiter, line=line, counters=counters)
+    counts = {topic: count for goals in opened for topic, count in goals.counts.items()}
+    return Goals(source=arbiter, line=line, counters=counters, counts={"sources": arbiter.line, **counts})
 
 
 def stream_of(inbox: Inbox, tracker: TrackMotion, *, takes_tokens: bool) -> PoseStream:
@@ -127,12 +132,13 @@ def stream_of(inbox: Inbox, tracker: TrackMotion, *, takes_tokens: bool) -> Pose
 
 def _stream(parts: GoalParts) -> Goals:
     inbox = parts.open_inbox("stream", parts.config.endpoint, [POSE_TOPIC])
-    stream = stream_of(inbox, parts.tracker, takes_tokens=True)
+    stream = stream_of(inbox, parts.tracker, takes_tokens=parts.takes_tokens)
     return Goals(
         source=stream,
         line=lambda: f"stream {parts.config.endpoint}",
         counters=stream.counters,
         newest_ns=lambda: stream.newest_ns,
+        counts={POSE_TOPIC: stream.counters.line},
     )
 
 
@@ -140,7 +146,12 @@ def _planner(parts: GoalParts) -> Goals:
     inbox = parts.open_inbox("planner", parts.config.endpoint, [PLANNER_TOPIC])
     encoders = [spec.name for spec in parts.tracker.policy.encoder.encoders]
     planner = PlannerStream(inbox, encoders, parts.say)
-    return Goals(source=planner, line=lambda: "planner topic, standing", newest_ns=lambda: planner.newest_ns)
+    return Goals(
+        source=planner,
+        line=lambda: "planner topic, standing",
+        newest_ns=lambda: planner.newest_ns,
+        counts={PLANNER_TOPIC: planner.line},
+    )
 
 
 def _motion(parts: GoalParts) -> Goals:

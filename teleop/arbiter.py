@@ -81,6 +81,30 @@ class SourceStatus:
     hand_overs: int
 
 
+class OnlySource:
+    """The only goal source of a run. A hand-over that is asked for does not reach it: it would begin anew for nothing.
+
+    Args:
+        source: the source; closed with this.
+        say: where messages for the operator go.
+    """
+
+    def __init__(self, source: GoalSource, say: Callable[[str], None]) -> None:
+        self._source = source
+        self._say = say
+
+    def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
+        """Return the goal of the source."""
+        passed = [event for event in events if event.kind != "source"]
+        if len(passed) < len(events):
+            self._say("goals: there is one source; goals.source=[...] names several")
+        return self._source.read(state, passed)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+
 class Arbiter:
     """A GoalSource made of several.
 

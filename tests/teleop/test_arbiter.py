@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.contract.rotations import quat_multiply, yaw_of_quat
-from teleop.arbiter import Arbiter, ArbiterConfig, Candidate
+from teleop.arbiter import Arbiter, ArbiterConfig, Candidate, OnlySource
 from teleop.motion_file import MotionFile
+from teleop.playlist import Playlist
 from teleop.pose_stream import PoseStream
 from teleop.standing import Standing
 from tests.teleop.clips import turning_clip
@@ -220,3 +221,18 @@ def test_whatever_comes_there_is_always_a_goal_and_never_a_silent_replacement(ti
         assert goal is not None
         if scene.current not in (before, "") and before:
             assert scene.said[-1].endswith(("it has come alive", "the operator chose it", "the robot stands"))
+
+
+def test_a_hand_over_where_there_is_one_source_changes_nothing():
+    said: list[str] = []
+    only = OnlySource(Playlist([turning_clip(300)], "g1"), said.append)
+    only.read(state(), [OperatorEvent("play")])
+    before = [only.read(state(stamp_ns=k * TICK_NS)) for k in range(60)][-1]
+    goal = only.read(state(yaw=1.0, stamp_ns=60 * TICK_NS), [source(), OperatorEvent("turn", 0.1)])
+    assert before is not None
+    assert goal is not None
+    assert goal.reference.playing
+    assert goal.reference.cursor == before.reference.cursor + 1
+    turned = yaw_of_quat(goal.heading_quat_wxyz) - yaw_of_quat(before.heading_quat_wxyz)
+    assert turned == pytest.approx(0.02), "other events are passed on"
+    assert "one source" in said[-1]
