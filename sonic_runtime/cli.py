@@ -95,8 +95,8 @@ def _run(arguments: list[str]) -> int:
     )
     if result.policy["note"]:
         say(f"policy: {result.policy['note']}")
-    if result.stream is not None:
-        say(f"stream: {result.stream.line()}")
+    for name, line in result.topics.items():
+        say(f"{name}: {line}")
     if summary.fault is None:
         return 0
     sys.stderr.write(f"sonic-run: fault {summary.fault.code}: {summary.fault.detail}\n")

@@ -15,8 +15,10 @@ from controllers.track_motion import TrackMotion
 from sonic_runtime.app import CLOCKS, build_parts, choose, load_policy, other_controllers
 from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.contract.observation_yaml import FILE_NAME
 from sonic_runtime.contract.ports import Clock, OperatorInput, ReportSink
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
+from sonic_runtime.infer.policy_folder import onnx_files
 from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary
 from sonic_runtime.motions.clip import Clip
 from sonic_runtime.open_goals import GoalParts, Goals, open_goals, read_clips, sources_of
@@ -32,7 +34,7 @@ from sonic_runtime.tick import TickParts
 from sonic_runtime.whole_file import write_whole
 from teleop.command_input import CommandInput, ManagerStateInput
 from teleop.command_packet import COMMAND_TOPIC, MANAGER_TOPIC
-from teleop.debug_output import DebugOutput
+from teleop.debug_output import DebugOutput, RobotConfig
 from teleop.inbox import Inbox, ZmqInbox
 from teleop.operator_inputs import AutoStart
 from teleop.operator_station import open_station
@@ -41,11 +43,20 @@ from teleop.stream_counters import StreamCounters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A run that is over: what it was, its policy, what its stream brought (None without one), its folder."""
+    """A run that is over.
+
+    Attributes:
+        summary: what it was.
+        policy: what ran.
+        stream: what the pose stream brought; None without one.
+        topics: what each topic brought, and how sources took turns, in a line each.
+        folder: where it is kept.
+    """
 
     summary: RunSummary
     policy: dict[str, str]
     stream: StreamCounters | None
+    topics: dict[str, str]
     folder: Path
 
 
@@ -70,12 +81,14 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
             policy = tape.policy(policy)
         tracker = TrackMotion(policy)
         clips = read_clips(config.goals)
-        goals = _open_goals(config, tracker, clips, tape, status.say)
-        opened.callback(goals.source.close)
         others = other_controllers(tracker, config.imported)
+        goals = _open_goals(config, tracker, "token" in others, clips, tape, status.say)
+        opened.callback(goals.source.close)
         # nobody can press a key in a run that is the same every time
-        topics = [] if config.clock == "lockstep" else _operator_topics(config)
-        operator = AutoStart() if config.clock == "lockstep" else open_station(config.operator, status.say, topics)
+        topics = {} if config.clock == "lockstep" else _operator_topics(config)
+        operator: OperatorInput = AutoStart()
+        if config.clock != "lockstep":
+            operator = open_station(config.operator, status.say, list(topics.values()))
         opened.callback(operator.close)
         robot = open_robot(config.robot, _robot_settings(config, clock), opened)
         parts = build_parts(
@@ -94,7 +107,7 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
         status.watch(_facts(goals, parts, config, robot))
         sinks = [status, *robot.sinks]
         if config.output.endpoint is not None:
-            sinks.append(DebugOutput(config.output.endpoint))
+            sinks.append(_debug_output(config, config.output.endpoint, policy))
             opened.callback(sinks[-1].close)
         folder = make_run_folder(config.run_dir)
         save_config(config, folder)
@@ -104,13 +117,25 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
         summary = _run_loop(config, parts, sinks, stop_requested, status.say)
         for line in robot.last_words():
             status.say(line)
-    result = RunResult(summary=summary, policy=policy.origin, stream=goals.counters, folder=folder)
+    counts = {**goals.counts, **{name: topic.line for name, topic in topics.items()}}
+    result = RunResult(
+        summary=summary,
+        policy=policy.origin,
+        stream=goals.counters,
+        topics={name: line() for name, line in counts.items()},
+        folder=folder,
+    )
     _write_summary(result)
     return result
 
 
 def _open_goals(
-    config: RunConfig, tracker: TrackMotion, clips: Sequence[Clip], tape: Tape, say: Callable[[str], None]
+    config: RunConfig,
+    tracker: TrackMotion,
+    takes_tokens: bool,
+    clips: Sequence[Clip],
+    tape: Tape,
+    say: Callable[[str], None],
 ) -> Goals:
     sent = [name for name in sources_of(config.goals) if name in ("stream", "planner")]
     if config.clock == "lockstep" and sent:
@@ -120,21 +145,43 @@ def _open_goals(
         inbox = ZmqInbox(endpoint, topics)
         return tape.inbox(name, inbox) if config.record.mcap else inbox
 
-    return open_goals(GoalParts(config=config.goals, tracker=tracker, clips=clips, open_inbox=open_inbox, say=say))
+    return open_goals(
+        GoalParts(
+            config=config.goals,
+            tracker=tracker,
+            clips=clips,
+            open_inbox=open_inbox,
+            say=say,
+            takes_tokens=takes_tokens,
+        )
+    )
 
 
-def _operator_topics(config: RunConfig) -> list[OperatorInput]:
+def _operator_topics(config: RunConfig) -> dict[str, CommandInput | ManagerStateInput]:
     """Open the topics on which a sender of goals also operates the robot."""
     names = sources_of(config.goals)
     numbers = {name: number for number, name in enumerate(names, start=1)}
     if not config.operator.command or not {"stream", "planner"} & set(names):
-        return []
+        return {}
     command = ZmqInbox(config.goals.endpoint, [COMMAND_TOPIC])
     manager = ZmqInbox(config.goals.endpoint, [MANAGER_TOPIC])
-    return [
-        CommandInput(command, planner_source=numbers.get("planner"), stream_source=numbers.get("stream")),
-        ManagerStateInput(manager),
-    ]
+    planner, stream = numbers.get("planner"), numbers.get("stream")
+    return {
+        COMMAND_TOPIC: CommandInput(command, planner_source=planner, stream_source=stream),
+        MANAGER_TOPIC: ManagerStateInput(manager),
+    }
+
+
+def _debug_output(config: RunConfig, endpoint: str, policy: OnnxPolicy) -> DebugOutput:
+    encoder_file, decoder_file = onnx_files(policy.folder)
+    motion = config.goals.motion
+    about = RobotConfig(
+        model_path=str(decoder_file),
+        reference_motion_path="none" if not motion else motion if isinstance(motion, str) else ",".join(motion),
+        obs_config_path=str(policy.folder / FILE_NAME),
+        encoder_file=str(encoder_file),
+    )
+    return DebugOutput(endpoint, about, every_mode=config.output.every_mode, init_ref=config.output.init_ref)
 
 
 def _robot_settings(config: RunConfig, clock: Clock) -> RobotSettings:
@@ -205,5 +252,6 @@ def _write_summary(result: RunResult) -> None:
     content = msgspec.to_builtins(result.summary)
     stream = result.stream
     content["stream"] = None if stream is None else {**msgspec.to_builtins(stream), "gaps": stream.gaps}
+    content["topics"] = result.topics
     content["policy"] = result.policy
     write_whole(result.folder / "summary.json", msgspec.json.format(msgspec.json.encode(content), indent=2))

@@ -34,6 +34,10 @@ class OutputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     endpoint: str | None
     """ZeroMQ address to bind for g1_debug and robot_config; null publishes nothing."""
+    every_mode: bool
+    """Publish g1_debug in ticks without a goal too; SONIC's runtime publishes it only while it controls."""
+    init_ref: bool
+    """Add init_ref_data_root_rot_array, which SONIC's exporter reads and its runtime does not send."""
 
 
 class RecordConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
