@@ -29,8 +29,8 @@ def export() -> int:
 def _train(arguments: list[str]) -> int:
     if wants_help(arguments):
         text = (
-            "Trains a universal-token tracking policy in Isaac Lab. preset=small|small_stage1|small_stage2|release|smoke "
-            "chooses sizes and rates."
+            "Trains a universal-token tracking policy in Isaac Lab. preset=small|small_stage1|small_stage2|release|"
+            "smoke chooses sizes and rates."
         )
         say(help_text("sonic-train [preset=NAME] [key=value ...]", text, "train", TrainConfig))
         return 0
