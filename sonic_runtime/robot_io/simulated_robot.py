@@ -122,7 +122,7 @@ class SimulatedRobot:
         self._process = Child("simulated robot", module, arguments, self._fds)
         try:
             self._await_first_step()
-        except RobotError:
+        except BaseException:  # Ctrl-C too
             self._process.close()
             close_fds(*self._fds)
             raise

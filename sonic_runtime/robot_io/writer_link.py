@@ -34,6 +34,8 @@ _START_S = 30.0
 _END_S = 2.0
 _KILL_S = 0.01
 """A killed process is gone within a millisecond; a tick does not wait longer than this for it."""
+_LAST_WRITES, _BETWEEN_WRITES_S = 25, 0.002
+"""What the writer does at its end, where the loop must do it: one message can be lost."""
 
 
 class WriterLink:
@@ -92,7 +94,7 @@ class WriterLink:
         close_fds(*fds)
         try:
             self._await_heartbeat()
-        except RobotError:
+        except BaseException:  # Ctrl-C too: a writer left alone would damp a robot that was never commanded
             self._writer.kill()
             self._writer.close()
             self._own.close()
@@ -151,9 +153,13 @@ class WriterLink:
         self._closed = True
         try:
             put_target(self._commands, self._damping, time.monotonic_ns(), KIND_END)
-            if self._writer_silent() or not self._writer.wait(_END_S):
+            # a writer that dies while it is waited for ends too, but without damping
+            ended = not self._writer_silent() and self._writer.wait(_END_S)
+            if not ended or self._writer.exit_code != 0:
                 self._writer.kill()
-                self._own.write(self._damping)
+                for _ in range(_LAST_WRITES):
+                    self._own.write(self._damping)
+                    time.sleep(_BETWEEN_WRITES_S)
         finally:
             self._writer.close()
             self._own.close()

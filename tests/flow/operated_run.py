@@ -18,7 +18,9 @@ from tests.teleop.clips import turning_clip
 def main(arguments: list[str]) -> int:
     clock = RealTimeClock()
     status = Status(sys.stdout)
-    config = OperatorConfig(keyboard=True, gamepad=False, remote=False, command=False, auto_start=False, stop_when_lost="in_use")
+    config = OperatorConfig(
+        keyboard=True, gamepad=False, remote=False, command=False, auto_start=False, stop_when_lost="in_use"
+    )
     operator = open_station(config, status.say)
     playlist = Playlist([turning_clip(400), turning_clip(200)], "g1", say=status.say)
     parts = build_parts(

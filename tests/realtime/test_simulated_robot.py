@@ -207,6 +207,20 @@ def test_as_a_process_it_is_let_go_and_reset(process):
     wait_until(lambda: process.status().resets == 1 and states.read().base_pos_w[2] > HANGING_HEIGHT_M - 0.01)
 
 
+def test_ctrl_c_while_it_starts_leaves_no_process_behind(monkeypatch):
+    pids = []
+
+    def interrupted(robot):
+        pids.append(robot.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SimulatedRobot, "_await_first_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        SimulatedRobot()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
 def test_a_stopped_simulation_leaves_time_out_and_says_so():
     robot = SimulatedRobot()
     try:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from sonic_runtime.child import Child
 from sonic_runtime.contract.errors import ConfigError, RobotError
 from sonic_runtime.robot_io.mailbox import MailboxReader, MailboxWriter, create_mailbox
 from sonic_runtime.robot_io.motor_output import MailboxStates, OutputSpec, close_fds, mailbox_output, open_output
@@ -119,6 +120,36 @@ def test_a_writer_killed_before_the_end_does_not_keep_the_motors_moving(rig):
     os.kill(rig.link.writer_pid, signal.SIGKILL)
     rig.link.close()
     assert is_damping(last(rig.from_loop))
+    assert rig.from_loop.number == 25, "one message can be lost"
+
+
+def test_a_writer_that_dies_while_its_end_is_waited_for_does_not_keep_the_motors_moving(rig, monkeypatch):
+    rig.link.write(make_target())
+    wait_until(lambda: rig.from_writer.number > 0)
+    wait = Child.wait
+
+    def die_first(child, timeout_s):
+        child.kill()
+        return wait(child, timeout_s)
+
+    os.kill(rig.link.writer_pid, signal.SIGSTOP)
+    monkeypatch.setattr(Child, "wait", die_first)
+    rig.link.close()
+    assert is_damping(last(rig.from_loop))
+
+
+def test_ctrl_c_while_the_writer_starts_leaves_no_writer_behind(monkeypatch):
+    pids = []
+
+    def interrupted(link):
+        pids.append(link.writer_pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WriterLink, "_await_heartbeat", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Rig()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
 
 
 def test_an_unknown_kind_of_motors_lists_the_known_ones():
