@@ -117,16 +117,27 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
         summary = _run_loop(config, parts, sinks, stop_requested, status.say)
         for line in robot.last_words():
             status.say(line)
+        # before anything is closed: a recording whose end cannot be written takes no summary with it
+        result = _result(summary, policy, goals, topics, folder)
+        _write_summary(result)
+    return result
+
+
+def _result(
+    summary: RunSummary,
+    policy: OnnxPolicy,
+    goals: Goals,
+    topics: Mapping[str, CommandInput | ManagerStateInput],
+    folder: Path,
+) -> RunResult:
     counts = {**goals.counts, **{name: topic.line for name, topic in topics.items()}}
-    result = RunResult(
+    return RunResult(
         summary=summary,
         policy=policy.origin,
         stream=goals.counters,
         topics={name: line() for name, line in counts.items()},
         folder=folder,
     )
-    _write_summary(result)
-    return result
 
 
 def _open_goals(

@@ -12,7 +12,8 @@ import zmq
 
 from sonic_runtime import cli
 from sonic_runtime.command_line import run_command
-from sonic_runtime.contract.errors import ConfigError
+from sonic_runtime.contract.errors import ConfigError, RecordingError
+from sonic_runtime.record.recorder import McapRecorder
 from tests.fakes.random_policy import write_random_policy
 
 
@@ -139,10 +140,28 @@ def test_run_in_lockstep_reports_and_keeps_its_configuration(monkeypatch, capsys
     assert "source: stand" in (tmp_path / "r" / "config.yaml").read_text()
 
 
+def test_a_recording_whose_end_cannot_be_written_takes_no_summary_with_it(monkeypatch, capsys, tmp_path, policy):
+    def full(recorder, word, timeout_s):
+        if word == "ended":
+            raise RecordingError("the disk is full")
+        expect(recorder, word, timeout_s)
+
+    expect = McapRecorder._expect
+    monkeypatch.setattr(McapRecorder, "_expect", full)
+    arguments = [
+        f"policy={policy}", "clock=lockstep", "goals.source=stand", "duration_s=0.2", "output.endpoint=null",
+        f"run_dir={tmp_path}/r", "record.mcap=true",
+    ]  # fmt: skip
+    assert call(monkeypatch, "run", *arguments) == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert json.loads((tmp_path / "r" / "summary.json").read_text())["active_ticks"] == 10
+
+
 def test_an_encoder_that_the_policy_lacks_is_refused_before_the_run(monkeypatch, capsys, tmp_path, policy):
     arguments = [f"policy={policy}", "goals.source=motion", "goals.motion=walk", "goals.encoder=g2"]
     assert call(monkeypatch, "run", *arguments, f"run_dir={tmp_path}/r") == 2
-    assert "the encoder 'g2' of the policy can read, found data for the policy's encoders: g1" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "the encoder 'g2' of the policy can read, found data for the policy's encoders: g1" in error
     assert not (tmp_path / "r").exists()
 
 
