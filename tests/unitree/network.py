@@ -35,8 +35,8 @@ class Network:
         self.isolated = isolated
         self.domain = 0 if isolated else random_domain()
 
-    def popen(self, arguments, python=sys.executable, **options):
-        env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    def popen(self, arguments, python=sys.executable, path=ROOT, **options):
+        env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
         return subprocess.Popen([*self.enter, python, *arguments], env=env, cwd=ROOT, **options)
 
 

@@ -1,15 +1,17 @@
 """A process's DDS participant on a named interface, and who else is on the robot's topics.
 
 The interface is always named: left alone, cyclonedds picks the best multicast interface it finds, which on a laptop is
-the wireless one. Discovery on the loopback goes by unicast, so that participants of cyclonedds 0.10 and 11 find each
+the wireless one. Discovery on a loopback goes by unicast, so that participants of cyclonedds 0.10 and 11 find each
 other there too.
 """
 
 from __future__ import annotations
 
+import socket
+import struct
 import subprocess
+import sys
 from dataclasses import dataclass
-from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
@@ -22,7 +24,9 @@ from sonic_runtime.robot_io.unitree.idl import require_published_types
 
 LOW_CMD, LOW_STATE, TORSO_IMU = "rt/lowcmd", "rt/lowstate", "rt/secondary_imu"
 ROBOT_DOMAIN, SIMULATOR_DOMAIN = 0, 1
-_INTERFACES = Path("/sys/class/net")
+_SIOCGIFFLAGS = 0x8913
+_IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING, _IFF_MULTICAST = 0x1, 0x8, 0x40, 0x1000
+"""Linux: netdevice(7)."""
 _OUR_NAME = b"sonic"
 _MOST_PUBLISHERS = 1000
 
@@ -118,9 +122,7 @@ def require_interface(interface: str) -> None:
     Raises:
         RobotError: it does not, or there is no cable in it.
     """
-    if not _INTERFACES.is_dir():
-        return
-    known = sorted(entry.name for entry in _INTERFACES.iterdir())
+    known = sorted(name for _, name in socket.if_nameindex())
     if interface not in known:
         raise RobotError(
             f"interface={interface}: expected a network interface of this machine, it has {', '.join(known)}; "
@@ -152,13 +154,22 @@ def _ip_addresses() -> str:
 
 def has_link(interface: str) -> bool:
     """Return whether an interface is up and has a carrier; True where the system does not say."""
-    try:
-        return (_INTERFACES / interface / "carrier").read_text().strip() != "0"
-    except FileNotFoundError:
-        return False
-    except OSError:
-        # the kernel refuses to tell the carrier of an interface that is down
-        return False
+    flags = _flags(interface)
+    return flags is None or bool(flags & _IFF_UP and flags & _IFF_RUNNING)
+
+
+def _flags(interface: str) -> int | None:
+    """Return the flags of an interface; None where the system does not say, 0 where there is none."""
+    if sys.platform != "linux":
+        return None
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sH14x", interface.encode(), 0))
+        except OSError:
+            return 0
+    return struct.unpack_from("16sH", answer)[1]
 
 
 def _join(interface: str, domain: int) -> DomainParticipant:
@@ -170,8 +181,11 @@ def _join(interface: str, domain: int) -> DomainParticipant:
                 f"DDS domain {domain}: this process uses it on {before} already, it cannot use it on {interface} too"
             )
         return participant
-    multicast = ' multicast="false"' if interface == "lo" else ""
-    peers = '<Discovery><Peers><Peer address="127.0.0.1"/></Peers></Discovery>' if interface == "lo" else ""
+    # a loopback is no multicast interface unless it was made one; cyclonedds 0.10 goes by this, 11 does not by itself
+    flags = _flags(interface)
+    unicast = flags is not None and bool(flags & _IFF_LOOPBACK) and not flags & _IFF_MULTICAST
+    multicast = ' multicast="false"' if unicast else ""
+    peers = '<Discovery><Peers><Peer address="127.0.0.1"/></Peers></Discovery>' if unicast else ""
     xml = (
         f'<CycloneDDS><Domain Id="any"><General><Interfaces><NetworkInterface name={quoteattr(interface)}{multicast}/>'
         f"</Interfaces></General>{peers}</Domain></CycloneDDS>"

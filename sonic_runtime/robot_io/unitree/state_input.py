@@ -7,6 +7,7 @@ wrong robot, or that somebody else commands it, is an error at once.
 from __future__ import annotations
 
 import time
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -66,6 +67,8 @@ class UnitreeStates:
         torso_topic = Topic(bus.participant, TORSO_IMU, ImuState)
         self._torso_reader: Any = DataReader(bus.participant, torso_topic, bus.reader_qos())
         self._readers = [low_state_reader(bus, self._feed), self._torso_reader]
+        # cyclonedds waits for a listener when its reader is deleted, and at the end of the interpreter none can run
+        weakref.finalize(self, self._readers.clear)
         self._torso: tuple[int, ImuFields] | None = None
         self._newest: tuple[int, bytes] | None = None
         self._state: RobotState | None = None
