@@ -15,7 +15,7 @@ def run() -> int:
 
 def bench() -> int:
     """`sonic-bench`: measurements."""
-    from sonic_runtime.bench_command import main
+    from sonic_runtime.bench.command import main
 
     return run_command(main, sys.argv[1:])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sonic_runtime.bench import BenchConfig, measure_tick
+from sonic_runtime.bench.tick import BenchConfig, measure_tick
 from sonic_runtime.clock import LockstepClock
 from sonic_runtime.contract.messages import JointTarget
 from sonic_runtime.doctor.finding import Finding, graded

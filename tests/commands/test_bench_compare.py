@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sonic_runtime.bench_compare import CompareConfig, compare, find_checkout, main
+from sonic_runtime.bench.compare import CompareConfig, compare, find_checkout, main
 from sonic_runtime.config import load_config
 from sonic_runtime.contract.errors import ConfigError, ContractError, RobotError
 from tests.fakes.imported_files import holosoma_config, holosoma_file

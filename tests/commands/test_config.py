@@ -3,7 +3,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from sonic_runtime.bench import BenchConfig
+from sonic_runtime.bench.tick import BenchConfig
 from sonic_runtime.config import describe_config, load_config, make_run_folder, packaged_configs, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.guard.config import GuardConfig

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sonic_runtime.bench_guard import GuardBenchConfig, main, measure_guard
+from sonic_runtime.bench.guard import GuardBenchConfig, main, measure_guard
 from sonic_runtime.config import load_config
 from sonic_runtime.guard.config import STATE_CHECKS
 from sonic_runtime.guard.limits import LimitedTarget, TargetLimits

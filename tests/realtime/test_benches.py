@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sonic_runtime.bench_loop import LoopBenchConfig, loop_line, measure_loop
-from sonic_runtime.bench_writer import WriterBenchConfig, measure_writer, writer_line
+from sonic_runtime.bench.loop import LoopBenchConfig, loop_line, measure_loop
+from sonic_runtime.bench.neighbour import start_neighbour, stolen_ms
+from sonic_runtime.bench.writer import WriterBenchConfig, measure_writer, writer_line
 from sonic_runtime.config import load_config
-from sonic_runtime.neighbour import start_neighbour, stolen_ms
 
 
 def test_the_loop_is_measured_in_each_condition():

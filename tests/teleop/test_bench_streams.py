@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from sonic_runtime.bench_stream_sender import message_of
-from sonic_runtime.bench_streams import StreamsBenchConfig, measure_streams, streams_line, streams_tables
+from sonic_runtime.bench.stream_sender import message_of
+from sonic_runtime.bench.streams import StreamsBenchConfig, measure_streams, streams_line, streams_tables
 from sonic_runtime.config import load_config
 from teleop.pose_packet import pack_pose, unpack_pose
 

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 import sonic_runtime
-from sonic_runtime.bench_turns import make_states
+from sonic_runtime.bench.turns import make_states
 from sonic_runtime.command_line import help_text, say, wants_help
 from sonic_runtime.config import load_config
 from sonic_runtime.contract.errors import ConfigError, ContractError, RobotError
@@ -174,7 +174,7 @@ def compare(config: CompareConfig) -> Comparison:
         ours = stack.enter_context(
             _Side(
                 sys.executable,
-                "sonic_runtime.bench_ours",
+                "sonic_runtime.bench.ours",
                 [_our_name(policy), str(folder / "states.json"), str(folder / "guard.json"), config.clock],
                 folder / "ours.txt",
             )
@@ -218,7 +218,7 @@ def _find_holosoma(folder: Path) -> Checkout | None:
         package = root / "holosoma_inference"
         if (package / "policies" / "wbt.py").is_file():
             policies = sorted((package / "models" / "wbt").glob("*.onnx"))
-            return Checkout("sonic_runtime.bench_holosoma", root, policies[0] if policies else None)
+            return Checkout("sonic_runtime.bench.holosoma", root, policies[0] if policies else None)
     return None
 
 

@@ -17,7 +17,7 @@ _MEGABYTES = 32
 def start_neighbour(besides_cpu: int | None = None) -> Child:
     """Start a busy process on the last core that is not the given one; the caller closes it."""
     cores = sorted(os.sched_getaffinity(0) - {besides_cpu}) if hasattr(os, "sched_getaffinity") else []
-    child = Child("busy neighbour", "sonic_runtime.neighbour", [str(cores[-1])] if cores else [])
+    child = Child("busy neighbour", "sonic_runtime.bench.neighbour", [str(cores[-1])] if cores else [])
     child.wait_for_output("busy", 30.0)
     return child
 

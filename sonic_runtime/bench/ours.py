@@ -11,7 +11,7 @@ import numpy as np
 
 from controllers.imported import load_imported
 from sonic_runtime.app import build_parts
-from sonic_runtime.bench_turns import (
+from sonic_runtime.bench.turns import (
     PERIOD_NS,
     States,
     Stopwatch,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from sonic_runtime.bench_guard_ticks import HostileTicks
+from sonic_runtime.bench.guard_ticks import HostileTicks
 from sonic_runtime.contract.messages import Array
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.robots import g1

@@ -15,7 +15,7 @@ from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 
-from sonic_runtime.bench_dds import DONE, READY, PeerReport
+from sonic_runtime.bench.dds import DONE, READY, PeerReport
 from sonic_runtime.command_line import run_command, say
 from sonic_runtime.contract.messages import JointTarget
 from sonic_runtime.realtime import quiet_heap

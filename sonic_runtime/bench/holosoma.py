@@ -1,6 +1,6 @@
 """The other side of a comparison: the policy loop of a holosoma_inference checkout, unchanged, on a transport of lists.
 
-Runs in an interpreter that has the checkout's requirements and imports nothing of ours but `bench_turns`. What cannot
+Runs in an interpreter that has the checkout's requirements and imports nothing of ours but `turns`. What cannot
 be had without a robot is put in its place and named in the answer: the binding to the robot's SDK, and those modules
 that are not touched in a tick. The loop timed is the runtime's own `run`, from the end of one sleep of its rate limiter
 to the beginning of the next.
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sonic_runtime.bench_turns import (
+from sonic_runtime.bench.turns import (
     States,
     Stopwatch,
     TimedSession,

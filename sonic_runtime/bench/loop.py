@@ -14,13 +14,13 @@ import msgspec
 
 from controllers.track_motion import TrackMotion
 from sonic_runtime.app import build_parts, load_policy
+from sonic_runtime.bench.neighbour import start_neighbour, stolen_ms
 from sonic_runtime.clock import RealTimeClock
 from sonic_runtime.contract.messages import TickReport
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
 from sonic_runtime.infer.sized_policy import SIZED_POLICIES, sized_policy
 from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits
-from sonic_runtime.neighbour import start_neighbour, stolen_ms
 from sonic_runtime.pacing import Lateness, LatenessStats
 from sonic_runtime.realtime import RealTimeConfig, quiet_heap, real_time
 from sonic_runtime.robot_io.simulated_robot import SimulatedRobot

@@ -52,7 +52,7 @@ def _measure(
 
 
 def _tick(arguments: list[str]) -> int:
-    from sonic_runtime.bench import BenchConfig, measure_tick
+    from sonic_runtime.bench.tick import BenchConfig, measure_tick
 
     def report(config: BenchConfig) -> Report:
         result = measure_tick(config)
@@ -62,7 +62,7 @@ def _tick(arguments: list[str]) -> int:
 
 
 def _loop(arguments: list[str]) -> int:
-    from sonic_runtime.bench_loop import LoopBenchConfig, loop_line, measure_loop
+    from sonic_runtime.bench.loop import LoopBenchConfig, loop_line, measure_loop
 
     def report(config: LoopBenchConfig) -> Report:
         results = measure_loop(config)
@@ -73,7 +73,7 @@ def _loop(arguments: list[str]) -> int:
 
 
 def _writer(arguments: list[str]) -> int:
-    from sonic_runtime.bench_writer import WriterBenchConfig, measure_writer, writer_line
+    from sonic_runtime.bench.writer import WriterBenchConfig, measure_writer, writer_line
 
     def report(config: WriterBenchConfig) -> Report:
         results = measure_writer(config)
@@ -88,7 +88,7 @@ def _dds(arguments: list[str]) -> int:
         raise ConfigError(
             "sonic-bench dds: expected the package cyclonedds, found none; pip install 'sonic-wbc[robot]'"
         )
-    from sonic_runtime.bench_dds import DdsBenchConfig, measure_dds
+    from sonic_runtime.bench.dds import DdsBenchConfig, measure_dds
 
     def report(config: DdsBenchConfig) -> Report:
         result = measure_dds(config)
@@ -99,13 +99,13 @@ def _dds(arguments: list[str]) -> int:
 
 
 def _guard(arguments: list[str]) -> int:
-    from sonic_runtime.bench_guard import main as guard
+    from sonic_runtime.bench.guard import main as guard
 
     return guard(arguments)
 
 
 def _streams(arguments: list[str]) -> int:
-    from sonic_runtime.bench_streams import StreamsBenchConfig, measure_streams, streams_line, streams_tables
+    from sonic_runtime.bench.streams import StreamsBenchConfig, measure_streams, streams_line, streams_tables
 
     def report(config: StreamsBenchConfig) -> Report:
         results = measure_streams(config)
@@ -116,7 +116,7 @@ def _streams(arguments: list[str]) -> int:
 
 
 def _compare(arguments: list[str]) -> int:
-    from sonic_runtime.bench_compare import main as compare
+    from sonic_runtime.bench.compare import main as compare
 
     return compare(arguments)
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sonic_runtime.bench_loop import Condition, stolen_text, table_head, table_row
+from sonic_runtime.bench.loop import Condition, stolen_text, table_head, table_row
+from sonic_runtime.bench.neighbour import start_neighbour, stolen_ms
 from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.loop import CONTROL_HZ
-from sonic_runtime.neighbour import start_neighbour, stolen_ms
 from sonic_runtime.pacing import Lateness, LatenessStats, Pacer
 from sonic_runtime.realtime import RealTimeConfig, real_time
 from sonic_runtime.robot_io.mailbox import create_mailbox

@@ -1,7 +1,7 @@
 """States and commands over DDS on this machine, 500 times a second both ways: replies, round trip, cost.
 
 Two processes on the loopback, in a DDS domain of their own. The robot's side, here, sends a LowState at a fixed rate;
-the controller's side (`sonic_runtime.bench_dds_peer`) answers each with a LowCmd that carries its count, in
+the controller's side (`sonic_runtime.bench.dds_peer`) answers each with a LowCmd that carries its count, in
 cyclonedds' receive thread. Both make and check every checksum.
 """
 
@@ -19,7 +19,7 @@ from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 
-from sonic_runtime.bench_loop import table_head, table_row
+from sonic_runtime.bench.loop import table_head, table_row
 from sonic_runtime.child import Child
 from sonic_runtime.contract.errors import RobotError
 from sonic_runtime.pacing import Lateness, LatenessStats, Pacer
@@ -156,7 +156,7 @@ def measure_dds(config: DdsBenchConfig) -> DdsBench:
     participant = bus.participant
     reader = DataReader(participant, Topic(participant, LOW_CMD, LowCmd), bus.reader_qos(), replies)
     writer = DataWriter(participant, Topic(participant, LOW_STATE, LowState), bus.writer_qos())
-    with Child("controller's side", "sonic_runtime.bench_dds_peer", [str(domain), str(os.getpid())]) as child:
+    with Child("controller's side", "sonic_runtime.bench.dds_peer", [str(domain), str(os.getpid())]) as child:
         child.wait_for_output(READY, _START_S)
         _await_peer(writer, reader)
         with quiet_heap(), real_time("sender", config.priority, None, False) as notes:

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from sonic_runtime.bench_guard_rules import outside_limits, unfit
-from sonic_runtime.bench_guard_ticks import STOP, HostileTicks, hostile_ticks
+from sonic_runtime.bench.guard_rules import outside_limits, unfit
+from sonic_runtime.bench.guard_ticks import STOP, HostileTicks, hostile_ticks
 from sonic_runtime.command_line import help_text, say, wants_help
 from sonic_runtime.config import load_config
 from sonic_runtime.contract.messages import Array, JointTarget

@@ -17,7 +17,7 @@ import numpy as np
 
 from controllers.track_motion import TrackMotion
 from sonic_runtime.app import CLOCKS, build_parts, choose
-from sonic_runtime.bench_network import NetworkBench, load_sized, measure_network
+from sonic_runtime.bench.network import NetworkBench, load_sized, measure_network
 from sonic_runtime.contract.messages import JointTarget, RobotState
 from sonic_runtime.contract.ports import Clock
 from sonic_runtime.guard.config import GuardConfig

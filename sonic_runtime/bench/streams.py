@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from sonic_runtime.bench_loop import Condition, table_head, table_row
+from sonic_runtime.bench.loop import Condition, table_head, table_row
+from sonic_runtime.bench.neighbour import start_neighbour, stolen_ms
 from sonic_runtime.child import Child
 from sonic_runtime.contract.messages import RobotState
 from sonic_runtime.demo import free_endpoint
 from sonic_runtime.loop import CONTROL_HZ
-from sonic_runtime.neighbour import start_neighbour, stolen_ms
 from sonic_runtime.pacing import Lateness, LatenessStats, Pacer
 from sonic_runtime.realtime import quiet_heap
 from sonic_runtime.robots import g1
@@ -150,7 +150,7 @@ def _measure(config: StreamsBenchConfig, condition: Condition, version: int) -> 
         with quiet_heap():
             receiver.run(_WARM_UP_TICKS)
             loop_share = receiver.run(max(_WARM_UP_TICKS, round(_EMPTY_SHARE * config.duration_s * CONTROL_HZ)))
-            sender = opened.enter_context(Child("sender", "sonic_runtime.bench_stream_sender", arguments))
+            sender = opened.enter_context(Child("sender", "sonic_runtime.bench.stream_sender", arguments))
             sender.wait_for_output("bound", _START_S)
             inbox.wait(_START_S)
             receiver.run(_WARM_UP_TICKS)

@@ -1,0 +1,1 @@
+"""`sonic-bench`: one measurement per file."""
