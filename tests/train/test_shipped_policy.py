@@ -7,9 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the trained model needs torch (the train extra)")
 
+import onnx  # noqa: E402
+
 from sonic_runtime.infer.onnx_policy import OnnxPolicy  # noqa: E402
 from sonic_runtime.infer.policy_folder import find_policy  # noqa: E402
-from sonic_train.checkpoint import find_checkpoint, load_model  # noqa: E402
+from sonic_train.checkpoint import find_checkpoint, load_model, read_checkpoint  # noqa: E402
 from sonic_train.networks.deploy_graphs import encoder_input  # noqa: E402
 from sonic_train.networks.quantizer import bound_latents, quantize_exactly  # noqa: E402
 from sonic_train.networks.token_inputs import ENCODER_NAMES  # noqa: E402
@@ -18,6 +20,7 @@ TOLERANCE = 1e-4
 TIE = 1e-3
 """A latent this close to the border of two levels may be rounded either way."""
 LEVEL = 1 / 16
+LAYER_TENSORS = (".weight", ".bias")
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +55,26 @@ def test_torch_and_onnx_agree_on_recorded_observations(shipped, mode):
     assert error.max() < 1.5 * LEVEL
     assert tie.mean() < 0.01
     assert np.ptp(expected) > 0.5 and len(np.unique(tokens)) > 8
+
+
+def test_all_three_files_have_the_same_float16_numbers():
+    path = find_checkpoint("default")
+    stored = {name: value for name, value in read_checkpoint(path)["model"].items() if name.endswith(LAYER_TENSORS)}
+    assert {value.dtype for value in stored.values()} == {torch.float16, torch.bfloat16}
+    assert path.stat().st_size < 12.5e6
+    exported = {}
+    for part in ("encoder", "decoder"):
+        proto = onnx.load(str(find_policy("default") / f"{part}.onnx"))
+        exported |= {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in _initializers(proto.graph)}
+    layers = [value.float().numpy() for name, value in stored.items() if ".encoders." in name or ".g1_dyn." in name]
+    weights = [value for name, value in exported.items() if name.endswith(LAYER_TENSORS)]
+    assert len(weights) == len(layers) > 20
+    assert sorted(value.tobytes() for value in weights) == sorted(value.tobytes() for value in layers)
+
+
+def _initializers(graph):
+    """All stored tensors of a graph and of the branches in it."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        if attribute.HasField("g"):
+            yield from _initializers(attribute.g)
