@@ -28,6 +28,7 @@ from sonic_runtime.record.about import about_run
 from sonic_runtime.record.recorder import McapRecorder
 from sonic_runtime.record.tape import Tape
 from sonic_runtime.results.motion_recorder import MotionRecorder
+from sonic_runtime.run_checks import require_safe_on_robot
 from sonic_runtime.run_config import RunConfig
 from sonic_runtime.status import Facts, Status
 from sonic_runtime.tick import TickParts
@@ -69,8 +70,9 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
         out: where the operator reads; None for standard output.
 
     Raises:
-        SonicError: a part cannot be built, a file cannot be written, or damping cannot be.
+        SonicError: the configuration is refused, a part cannot be built, a file cannot be written, or damping cannot.
     """
+    require_safe_on_robot(config)
     tape = Tape()
     with ExitStack() as opened:
         status = Status(sys.stdout if out is None else out)
