@@ -82,6 +82,7 @@ class LoopProcess:
             stderr=self._log,
             text=True,
         )
+        self._running = False
         assert self.line() == "loaded"
 
     def line(self):
@@ -90,9 +91,20 @@ class LoopProcess:
         return text
 
     def start(self, **unitree):
-        """Begin a run; `opened` or the error that kept it from opening follows as a line."""
+        """Begin a run, once the one before has ended; return the line that says "opened", or why it was refused."""
+        while self._running:
+            self.end()
         self.process.stdin.write(json.dumps(unitree) + "\n")
         self.process.stdin.flush()
+        answer = self.line()
+        self._running = answer.startswith("opened")
+        return answer
+
+    def end(self):
+        """Return the line with which the run ends."""
+        ended = self.line()
+        self._running = False
+        return ended
 
     def close(self):
         self.process.stdin.close()

@@ -16,7 +16,7 @@ from sonic_runtime.guard.config import GuardConfig
 from sonic_runtime.open_robot import OpenRobot
 from sonic_runtime.realtime import RealTimeConfig
 from sonic_runtime.robot_io.motor_output import OutputSpec
-from sonic_runtime.robot_io.unitree.bus import TORSO_IMU, Bus, has_link
+from sonic_runtime.robot_io.unitree.bus import TORSO_IMU, Bus, has_link, hurry_receive_threads
 from sonic_runtime.robot_io.unitree.config import UnitreeConfig
 from sonic_runtime.robot_io.unitree.hands import Hands
 from sonic_runtime.robot_io.unitree.motion_switcher import release_stock_controller
@@ -75,6 +75,8 @@ def open_unitree(config: UnitreeConfig, realtime: RealTimeConfig, guard: GuardCo
     output = output_spec(config, bus)
     link = WriterLink(states, output, output, realtime, guard.damping_nm_s_per_rad)
     opened.callback(link.close)
+    if realtime.priority and not hurry_receive_threads(realtime.priority):
+        notes.append("DDS: its receive threads run at ordinary priority; SCHED_FIFO is not permitted")
     vitals.look()
     notes += [f"robot: {vitals.line()}", *link.writer_notes()]
 

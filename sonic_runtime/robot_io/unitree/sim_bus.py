@@ -79,9 +79,10 @@ class SimBus:
             if faults.corrupt_crc and self._dice.random() < faults.corrupt_crc:
                 wire = wire[:_BAD_CRC_AT] + bytes([wire[_BAD_CRC_AT] ^ 0xFF])
             due_ns = now_ns + round(1e6 * (faults.delay_ms + faults.jitter_ms * self._dice.random()))
-            self._last_due_ns = max(self._last_due_ns, due_ns)
+            self._last_due_ns = max(self._last_due_ns, due_ns) if faults.delay_ms or faults.jitter_ms else now_ns
             self._under_way.append((self._last_due_ns, wire))
-        while self._under_way and self._under_way[0][0] <= now_ns:
+        # once nothing delays them any more, those that were under way come too
+        while self._under_way and min(self._under_way[0][0], self._last_due_ns) <= now_ns:
             _, arrived = self._under_way.popleft()
             if self._low_state is not None and not faults.cable_out:
                 self._low_state.write(message_of(idl.LowState, arrived))

@@ -18,7 +18,7 @@ from sonic_runtime.config import load_config
 from sonic_runtime.contract.errors import ConfigError, RobotError
 from sonic_runtime.contract.messages import JointTarget, RobotState
 from sonic_runtime.pacing import Lateness, Pacer
-from sonic_runtime.realtime import quiet_heap
+from sonic_runtime.realtime import quiet_heap, real_time
 from sonic_runtime.robot_io.unitree.config import LOOPBACK
 from sonic_runtime.robot_io.unitree.sim_config import SimConfig
 
@@ -85,6 +85,7 @@ def simulate(config: SimConfig, stop: Callable[[], bool]) -> None:
         RobotError: the network cannot be used, or has a robot already.
     """
     # DDS is an extra of the installation
+    from sonic_runtime.robot_io.unitree.bus import hurry_receive_threads
     from sonic_runtime.robot_io.unitree.simulator import Simulator
 
     with ExitStack() as opened:
@@ -100,7 +101,11 @@ def simulate(config: SimConfig, stop: Callable[[], bool]) -> None:
         if config.interface != LOOPBACK:
             say(f"sonic-sim: everybody on the network of {config.interface} sees this robot")
         lateness = Lateness()
-        with quiet_heap():
+        if config.priority:
+            hurry_receive_threads(config.priority)
+        with quiet_heap(), real_time("sonic-sim", config.priority, None, False) as notes:
+            for note in notes:
+                say(note.text)
             _pace(simulator, control, view, config, lateness, stop)
         report = simulator.report()
     if simulator.skipped_s > _SLOW_SHARE * report.steps * 0.002:

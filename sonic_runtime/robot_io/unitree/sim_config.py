@@ -65,6 +65,8 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """ZeroMQ address at which `sonic-sim tell` reaches it."""
     view: bool
     """Show the robot live in the browser; needs the package viser."""
+    priority: Annotated[int, msgspec.Meta(ge=0, le=98)]
+    """SCHED_FIFO priority, for a robot is not late because a computer is busy; 0 for none."""
     seed: int
     """Of the faults' dice."""
     duration_s: Annotated[float, msgspec.Meta(gt=0.0)] | None
