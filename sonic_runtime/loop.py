@@ -17,6 +17,7 @@ from typing import Literal
 from sonic_runtime.contract.errors import RecordingError, RobotError, SonicError
 from sonic_runtime.contract.messages import Fault, TickReport
 from sonic_runtime.contract.ports import ReportSink
+from sonic_runtime.guard.config import LooserLimit
 from sonic_runtime.stage_times import StageTimes, TimeStats
 from sonic_runtime.tick import TickParts, tick
 
@@ -60,6 +61,7 @@ class RunSummary:
         clamped_by_limit: ticks in which each of its limits clamped a joint, for limits that did.
         warnings: how often each warning of the guard came, by code.
         guard_off: checks of the guard that were turned off.
+        guard_looser: limits of the guard that were looser than the shipped ones, by key.
         wall_s: wall time of the whole run [s].
         loop_s: time of the loop's clock that passed [s].
     """
@@ -78,6 +80,7 @@ class RunSummary:
     clamped_by_limit: dict[str, int] = field(default_factory=dict)
     warnings: dict[str, int] = field(default_factory=dict)
     guard_off: tuple[str, ...] = ()
+    guard_looser: dict[str, LooserLimit] = field(default_factory=dict)
     wall_s: float
     loop_s: float
 
@@ -136,6 +139,7 @@ class Loop:
             clamped_by_limit=dict(guard.limits.clamped_ticks_of),
             warnings=dict(guard.warning_counts),
             guard_off=guard.off,
+            guard_looser=guard.looser,
             wall_s=time.monotonic() - start,
             loop_s=(clock.now_ns() - start_ns) * 1e-9,
         )

@@ -106,7 +106,7 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
             others=others,
             tape=tape if config.record.mcap else None,
         )
-        status.watch(_facts(goals, parts, config, robot))
+        status.watch(_facts(goals, parts, robot))
         sinks = [status, *robot.sinks]
         if config.output.endpoint is not None:
             sinks.append(_debug_output(config, config.output.endpoint, policy))
@@ -207,7 +207,7 @@ def _robot_settings(config: RunConfig, clock: Clock) -> RobotSettings:
     )
 
 
-def _facts(goals: Goals, parts: TickParts, config: RunConfig, robot: OpenRobot) -> Facts:
+def _facts(goals: Goals, parts: TickParts, robot: OpenRobot) -> Facts:
     guard, counters = parts.guard, goals.counters
     return Facts(
         source=goals.line,
@@ -215,7 +215,8 @@ def _facts(goals: Goals, parts: TickParts, config: RunConfig, robot: OpenRobot) 
         refusal=lambda: guard.refusal,
         warnings=lambda: [*guard.warnings, *robot.warnings()],
         robot=robot.line,
-        checks_off=config.guard.off,
+        checks_off=guard.off,
+        looser=guard.looser,
     )
 
 

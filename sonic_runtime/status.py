@@ -10,14 +10,15 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TextIO
 
 import numpy as np
 
 from sonic_runtime.contract.messages import Mode, TickReport
 from sonic_runtime.contract.operator import BINDINGS, EventKind, shown_key
+from sonic_runtime.guard.config import LooserLimit
 from sonic_runtime.guard.warning import GuardWarning
 
 _UPDATE_S = 0.2
@@ -55,6 +56,7 @@ class Facts:
         refusal: why the last "start" was refused.
         warnings: what is not well but goes on.
         checks_off: checks of the guard that are turned off.
+        looser: limits of the guard that are looser than the shipped ones, by key.
         robot: what the robot's side has to say, in a few words.
     """
 
@@ -63,6 +65,7 @@ class Facts:
     refusal: Callable[[], str] = lambda: ""
     warnings: Callable[[], Sequence[GuardWarning]] = lambda: ()
     checks_off: Sequence[str] = ()
+    looser: Mapping[str, LooserLimit] = field(default_factory=dict)
     robot: Callable[[], str] = lambda: ""
 
 
@@ -100,6 +103,9 @@ class Status:
         self._facts = facts
         if facts.checks_off:
             self.say(f"CHECKS OF THE GUARD ARE OFF: {', '.join(facts.checks_off)}")
+        if facts.looser:
+            limits = (f"{key}={limit.value:g} (shipped {limit.shipped:g})" for key, limit in facts.looser.items())
+            self.say(f"LIMITS OF THE GUARD ARE LOOSER THAN SHIPPED: {', '.join(limits)}")
 
     def say(self, text: str) -> None:
         """Write a message with the time; returns at once, from any thread."""
@@ -143,6 +149,7 @@ class Status:
             report.mode if report.fault is None else f"{report.mode} ({report.fault.code})",
             " ".join(f"!{warning.code}" for warning in self._facts.warnings()),
             f"OFF: {' '.join(self._facts.checks_off)}" if self._facts.checks_off else "",
+            f"LOOSER: {' '.join(self._facts.looser)}" if self._facts.looser else "",
             self._facts.robot(),
             self._last_event(),
             report.controller,

@@ -15,6 +15,7 @@ from sonic_runtime.config import load_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.doctor import files, machine, network, speed, timing
 from sonic_runtime.doctor.finding import Finding, failure, is_safe, of_error, table, warning, well
+from sonic_runtime.guard.config import looser_limits
 from sonic_runtime.open_goals import sources_of
 from sonic_runtime.run_config import RunConfig
 
@@ -102,11 +103,15 @@ def _configuration(run_arguments: Sequence[str]) -> tuple[RunConfig, list[Findin
 
 
 def guard_findings(run: RunConfig) -> list[Finding]:
-    """Tell which checks of the guard are turned off; on a robot that is a failure."""
-    if not run.guard.off:
-        return well("guard", "every check is on")
-    grade = warning if run.robot == "mujoco" else failure
-    return grade("guard", f"turned off: {', '.join(run.guard.off)}", "leave out guard.off")
+    """Tell which checks of the guard are turned off or looser than shipped; on a robot that is a failure."""
+    grade, looser = warning if run.robot == "mujoco" else failure, looser_limits(run.guard)
+    found: list[Finding] = []
+    if run.guard.off:
+        found += grade("guard", f"turned off: {', '.join(run.guard.off)}", "leave out guard.off")
+    if looser:
+        limits = ", ".join(f"{key}={limit.value:g} (shipped {limit.shipped:g})" for key, limit in looser.items())
+        found += grade("guard limits", f"looser than shipped: {limits}", "leave out these keys")
+    return found or well("guard", "every check is on, no limit is looser than shipped")
 
 
 def clock_findings(run: RunConfig) -> list[Finding]:

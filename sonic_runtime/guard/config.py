@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Literal
 
 import msgspec
 
+from sonic_runtime.config import packaged_configs
 from sonic_runtime.contract.errors import ConfigError
 
 STATE_CHECKS: tuple[str, ...] = (
@@ -34,6 +36,40 @@ CHECKS: tuple[str, ...] = (*STATE_CHECKS, "overrun", *TARGET_LIMITS)
 """Everything that `guard.off` may name. What is not finite, damping and the operator's stop are not among them."""
 
 _NEVER_OFF = ("non_finite", "damping", "stop")
+
+LOOSER: dict[str, Literal["higher", "lower"]] = {
+    "stale_state_ms": "higher",
+    "late_state_ms": "higher",
+    "stale_stream_ms": "higher",
+    "late_stream_ms": "higher",
+    "overrun_ms": "higher",
+    "joint_velocity_fraction": "higher",
+    "joint_range_margin_rad": "higher",
+    "tilt_rad": "higher",
+    "base_height_m": "lower",
+    "motor_error_ticks": "higher",
+    "temperature_limit_c": "higher",
+    "temperature_warning_c": "higher",
+    "temperature_clear_c": "higher",
+    "target_stiffness_rad": "lower",
+    "target_damping_nm_s_per_rad": "higher",
+    "target_damping_s": "lower",
+    "target_velocity_fraction": "higher",
+    "target_torque_ff_fraction": "higher",
+    "target_rate_fraction": "higher",
+    "target_range_fraction": "higher",
+    "target_torque_fraction": "higher",
+    "damping_nm_s_per_rad": "lower",
+}
+"""Which way each limit lets more pass. One far enough that way is a check that is not made, whatever `off` says."""
+
+_IN_ORDER = (
+    ("late_state_ms", "stale_state_ms"),
+    ("late_stream_ms", "stale_stream_ms"),
+    ("temperature_clear_c", "temperature_warning_c"),
+    ("temperature_warning_c", "temperature_limit_c"),
+)
+"""Pairs of limits of which the first must not exceed the second: a warning comes before its fault."""
 
 
 class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,13 +123,40 @@ class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Velocity gain of every joint in damping [N m s/rad]."""
 
     def __post_init__(self) -> None:
-        """Check the names of `off`.
+        """Check the names of `off`, and that warnings come before faults.
 
         Raises:
-            ConfigError: one is unknown, or cannot be turned off.
+            ConfigError: a name is unknown or cannot be turned off, or two limits contradict each other.
         """
         for name in self.off:
             if name in _NEVER_OFF:
                 raise ConfigError(f"guard.off: {name} cannot be turned off; expected some of {', '.join(CHECKS)}")
             if name not in CHECKS:
                 raise ConfigError(f"guard.off: expected some of {', '.join(CHECKS)}; got {name!r}")
+        for first, second in _IN_ORDER:
+            least, most = getattr(self, first), getattr(self, second)
+            if least > most:
+                raise ConfigError(f"guard.{first}={least:g}: expected at most guard.{second}, which is {most:g}")
+
+
+class LooserLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that lets more pass than the shipped one."""
+
+    shipped: float
+    value: float
+
+
+@cache
+def shipped_limits() -> GuardConfig:
+    """Return the limits of the package, configs/guard/g1.yaml."""
+    return msgspec.yaml.decode((packaged_configs() / "guard" / "g1.yaml").read_bytes(), type=GuardConfig)
+
+
+def looser_limits(config: GuardConfig) -> dict[str, LooserLimit]:
+    """Return the limits, by key, that are looser than the shipped ones."""
+    found: dict[str, LooserLimit] = {}
+    for key, way in LOOSER.items():
+        shipped, value = getattr(shipped_limits(), key), getattr(config, key)
+        if value > shipped if way == "higher" else value < shipped:
+            found[key] = LooserLimit(shipped=shipped, value=value)
+    return found

@@ -18,7 +18,7 @@ from typing import Literal
 
 from sonic_runtime.contract.messages import Decision, Fault, Goal, JointTarget, Mode, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
-from sonic_runtime.guard.config import GuardConfig
+from sonic_runtime.guard.config import GuardConfig, looser_limits
 from sonic_runtime.guard.limits import TargetLimits
 from sonic_runtime.guard.warning import GuardWarning, Warnings
 from sonic_runtime.guard.watchdog import Watchdog
@@ -40,6 +40,7 @@ class Guard:
         limits: counts how often targets were clamped.
         warning_counts: how often each warning came, by code.
         off: names of the checks that are not made.
+        looser: limits that are looser than the shipped ones, by key.
     """
 
     def __init__(self, config: GuardConfig, ramp_s: float = 0.0, begins: Literal["waiting", "stand"] = "stand") -> None:
@@ -49,6 +50,7 @@ class Guard:
         self.refusal = ""
         self.limits = TargetLimits(config)
         self.off: tuple[str, ...] = config.off
+        self.looser = looser_limits(config)
         self._config = config
         self._watchdog = Watchdog(config)
         self._warnings = Warnings(config)

@@ -11,6 +11,7 @@ import pytest
 
 from sonic_runtime.contract.messages import Decision, Fault, TickReport
 from sonic_runtime.contract.operator import OperatorEvent
+from sonic_runtime.guard.config import LooserLimit
 from sonic_runtime.guard.warning import GuardWarning
 from sonic_runtime.status import Facts, Status
 from tests.fakes.parts import make_goal, make_state, make_target
@@ -103,6 +104,13 @@ def test_warnings_come_and_go(log):
     assert lines[0] == "CHECKS OF THE GUARD ARE OFF: tilt, overrun"
     assert lines.count("WARNING temperature: left_knee 91 C") == 1
     assert lines[-1] == "warning temperature is over"
+
+
+def test_limits_looser_than_shipped_are_told_like_checks_that_are_off(log):
+    log.watch(Facts(looser={"tilt_rad": LooserLimit(shipped=1.2, value=3.2)}))
+    log.put(make_report())
+    assert "stand | LOOSER: tilt_rad" in log.line()
+    assert written(log)[0] == "LIMITS OF THE GUARD ARE LOOSER THAN SHIPPED: tilt_rad=3.2 (shipped 1.2)"
 
 
 def test_the_line_tells_what_the_run_does(log):
