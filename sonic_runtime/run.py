@@ -155,7 +155,7 @@ def _open_goals(
         raise ConfigError(f"clock=lockstep: expected real_time for goals.source={sent[0]}; a sender keeps to real time")
 
     def open_inbox(name: str, endpoint: str, topics: Sequence[str]) -> Inbox:
-        inbox = ZmqInbox(endpoint, topics)
+        inbox = ZmqInbox(endpoint, topics, fresh=True)
         return tape.inbox(name, inbox) if config.record.mcap else inbox
 
     return open_goals(

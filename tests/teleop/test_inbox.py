@@ -6,7 +6,7 @@ import pytest
 import zmq
 
 from sonic_runtime.contract.errors import ConfigError
-from teleop.inbox import MAX_BYTES_PER_TAKE, RecordedInbox, ZmqInbox
+from teleop.inbox import MAX_BYTES_PER_TAKE, RECEIVE_QUEUE, RecordedInbox, ZmqInbox
 from teleop.wire import MAX_MESSAGE_BYTES
 
 
@@ -54,6 +54,54 @@ def test_very_large_messages_come_one_at_a_time(link):
     sender.send(b"b")
     assert [len(take(inbox)) for _ in range(3)] == [1, 1, 1]
     assert take(inbox) == [b"b"]
+
+
+@pytest.fixture
+def fresh():
+    """A sender, and an inbox for data that must not have waited, connected and not read yet."""
+    with zmq.Context() as context, context.socket(zmq.XPUB) as sender:
+        sender.set(zmq.LINGER, 0)
+        sender.set(zmq.SNDHWM, 0)
+        port = sender.bind_to_random_port("tcp://127.0.0.1")
+        inbox = ZmqInbox(f"tcp://127.0.0.1:{port}", ["a"], fresh=True)
+        yield sender, inbox
+        inbox.close()
+
+
+def test_what_was_sent_before_the_first_take_of_a_fresh_inbox_never_comes(fresh):
+    sender, inbox = fresh
+    assert not sender.poll(300), "subscribed before anything is taken"
+    for number in range(10 * RECEIVE_QUEUE):
+        sender.send(b"a old %d" % number)
+    assert inbox.take(8) == []
+    assert sender.poll(5000), "no subscription within 5 s"
+    sender.recv()
+    sender.send(b"a new")
+    assert take(inbox) == [b"a new"]
+
+
+def test_a_fresh_inbox_gives_the_newest_and_leaves_nothing_for_later(fresh):
+    sender, inbox = fresh
+    inbox.take(8)
+    assert sender.poll(5000), "no subscription within 5 s"
+    for number in range(20):
+        sender.send(b"a%d" % number)
+    assert take(inbox, 3) == [b"a17", b"a18", b"a19"]
+    assert inbox.take(3) == []
+    assert inbox.left_out == 17
+
+
+def test_a_fresh_inbox_is_bounded_by_bytes_too(fresh):
+    sender, inbox = fresh
+    inbox.take(8)
+    assert sender.poll(5000), "no subscription within 5 s"
+    for _ in range(4):
+        sender.send(b"a" + bytes(MAX_BYTES_PER_TAKE))
+    sender.send(b"a")
+    assert [len(message) for message in take(inbox)] == [MAX_BYTES_PER_TAKE + 1, 1]
+    assert inbox.take(8) == []
+    inbox.close()
+    assert inbox.take(8) == []
 
 
 def test_parts_are_joined(link):
