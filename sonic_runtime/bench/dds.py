@@ -24,7 +24,7 @@ from sonic_runtime.child import Child
 from sonic_runtime.contract.errors import RobotError
 from sonic_runtime.pacing import Lateness, LatenessStats, Pacer
 from sonic_runtime.realtime import quiet_heap, real_time
-from sonic_runtime.robot_io.unitree.bus import LOW_CMD, LOW_STATE, Bus
+from sonic_runtime.robot_io.unitree.bus import LOW_CMD, LOW_STATE, Bus, hurry_receive_threads
 from sonic_runtime.robot_io.unitree.config import LOOPBACK
 from sonic_runtime.robot_io.unitree.crc import low_cmd_crc
 from sonic_runtime.robot_io.unitree.idl import LowCmd, LowState, message_of, wire_of
@@ -53,7 +53,7 @@ class DdsBenchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     warm_up_s: Annotated[float, msgspec.Meta(ge=0.0, le=60.0)]
     """Time before that [s]."""
     priority: Annotated[int, msgspec.Meta(ge=0, le=98)]
-    """SCHED_FIFO priority of the sender of states; 0 for none. The receive threads have none, as in a run."""
+    """SCHED_FIFO priority of the sender of states and of both receive threads, as in a run; 0 for none."""
 
 
 class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,9 +156,13 @@ def measure_dds(config: DdsBenchConfig) -> DdsBench:
     participant = bus.participant
     reader = DataReader(participant, Topic(participant, LOW_CMD, LowCmd), bus.reader_qos(), replies)
     writer = DataWriter(participant, Topic(participant, LOW_STATE, LowState), bus.writer_qos())
-    with Child("controller's side", "sonic_runtime.bench.dds_peer", [str(domain), str(os.getpid())]) as child:
+    with Child(
+        "controller's side", "sonic_runtime.bench.dds_peer", [str(domain), str(os.getpid()), str(config.priority)]
+    ) as child:
         child.wait_for_output(READY, _START_S)
         _await_peer(writer, reader)
+        if config.priority:
+            hurry_receive_threads(config.priority)
         with quiet_heap(), real_time("sender", config.priority, None, False) as notes:
             first = _send(writer, replies, 1, round(config.warm_up_s * config.hz), config.hz)
             time.sleep(_LAST_S)

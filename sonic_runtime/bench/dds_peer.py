@@ -20,7 +20,7 @@ from sonic_runtime.command_line import run_command, say
 from sonic_runtime.contract.messages import JointTarget
 from sonic_runtime.realtime import quiet_heap
 from sonic_runtime.robot_io.records import damping_target
-from sonic_runtime.robot_io.unitree.bus import LOW_CMD, LOW_STATE, Bus
+from sonic_runtime.robot_io.unitree.bus import LOW_CMD, LOW_STATE, Bus, hurry_receive_threads
 from sonic_runtime.robot_io.unitree.config import LOOPBACK
 from sonic_runtime.robot_io.unitree.crc import low_state_crc
 from sonic_runtime.robot_io.unitree.idl import LowCmd, LowState, message_of, wire_of
@@ -106,12 +106,14 @@ def _median_us(do: Callable[[], object]) -> float:
 
 
 def _main(arguments: list[str]) -> None:
-    """Answer until told to end, or until the process with the number given second is no longer the parent."""
-    domain, parent = int(arguments[0]), int(arguments[1])
+    """Answer until told to end, or until the parent is gone; arguments: domain, parent's process number, priority."""
+    domain, parent, priority = (int(argument) for argument in arguments)
     bus = Bus(LOOPBACK, domain, "bench")
     participant = bus.participant
     controller = _Controller(DataWriter(participant, Topic(participant, LOW_CMD, LowCmd), bus.writer_qos()))
     reader = DataReader(participant, Topic(participant, LOW_STATE, LowState), bus.reader_qos(), controller)
+    if priority:
+        hurry_receive_threads(priority)
     say(READY)
     with quiet_heap():
         while not controller.parse_ns and os.getppid() == parent and not controller.ended:
