@@ -124,15 +124,17 @@ def open_goals(parts: GoalParts) -> Goals:
     return Goals(source=arbiter, line=line, counters=counters, counts={"sources": arbiter.line, **counts})
 
 
-def stream_of(inbox: Inbox, tracker: TrackMotion, *, takes_tokens: bool) -> PoseStream:
+def stream_of(
+    inbox: Inbox, tracker: TrackMotion, *, takes_tokens: bool, say: Callable[[str], None] = lambda text: None
+) -> PoseStream:
     """Return a pose stream from an inbox, with the look-ahead of every encoder of the policy."""
     look_ahead = {spec.name: tracker.look_ahead_frames(spec.name) for spec in tracker.policy.encoder.encoders}
-    return PoseStream(inbox, look_ahead, takes_tokens=takes_tokens)
+    return PoseStream(inbox, look_ahead, takes_tokens=takes_tokens, say=say)
 
 
 def _stream(parts: GoalParts) -> Goals:
     inbox = parts.open_inbox("stream", parts.config.endpoint, [POSE_TOPIC])
-    stream = stream_of(inbox, parts.tracker, takes_tokens=parts.takes_tokens)
+    stream = stream_of(inbox, parts.tracker, takes_tokens=parts.takes_tokens, say=parts.say)
     return Goals(
         source=stream,
         line=lambda: f"stream {parts.config.endpoint}",

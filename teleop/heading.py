@@ -19,6 +19,30 @@ ANCHORING = ("start", "recenter", "source")
 """Events on which a source lets its reference face where the robot faces: the operator wants it, or something else was
 in charge until now."""
 
+TURN_RAD_PER_TICK = 1.0 / 50.0
+"""A turn asked for is carried out at 1 rad/s; at once, it would be a step of the heading."""
+
+
+class Turning:
+    """What is left of the turns that were asked for, given out tick by tick at 1 rad/s."""
+
+    def __init__(self) -> None:
+        self._left_rad = 0.0
+
+    def ask(self, increment_rad: float) -> None:
+        """Add a turn [rad]; half a turn is kept at most, so that a held key does not spin the robot on for long."""
+        self._left_rad = min(max(self._left_rad + increment_rad, -math.pi), math.pi)
+
+    def step(self) -> float:
+        """Return what to turn in this tick [rad]; 0 where nothing is left."""
+        step = min(max(self._left_rad, -TURN_RAD_PER_TICK), TURN_RAD_PER_TICK)
+        self._left_rad -= step
+        return step
+
+    def forget(self) -> None:
+        """Drop what is left."""
+        self._left_rad = 0.0
+
 
 class Heading:
     """The turn about z from a reference to the robot's world; identity until `restart`."""

@@ -15,7 +15,7 @@ from sonic_runtime.contract.errors import WireError
 from sonic_runtime.contract.messages import Array, Goal, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.motions.standing_reference import standing_goal, standing_reference
-from teleop.heading import ANCHORING, Heading
+from teleop.heading import ANCHORING, Heading, Turning
 from teleop.inbox import Inbox
 from teleop.planner_packet import IDLE, MODES, PlannerCommand, unpack_planner
 from teleop.stream_counters import MessageCounters
@@ -71,6 +71,7 @@ class PlannerStream:
         self._said: set[str] = set()
         self._hands: Array | None = None
         self._heading = Heading()
+        self._turning = Turning()
         self._standing = standing_reference()
 
     def read(self, state: RobotState, events: Sequence[OperatorEvent] = ()) -> Goal | None:
@@ -85,7 +86,9 @@ class PlannerStream:
             if event.kind in ANCHORING:
                 self._anchor(state)
             elif event.kind == "turn":
-                self._heading.turn(event.value)
+                self._turning.ask(event.value)
+        if step := self._turning.step():
+            self._heading.turn(step)
         if self.latest is not None and state.stamp_ns - self.newest_ns > TIMEOUT_NS:
             self.counters.timeouts += 1
             self.latest = self._hands = None
@@ -101,6 +104,7 @@ class PlannerStream:
         self._inbox.close()
 
     def _anchor(self, state: RobotState) -> None:
+        self._turning.forget()
         self._heading.restart(state.base_quat_wxyz, self._standing.root_quat_wxyz[0])
 
     def _take_messages(self, state: RobotState) -> None:

@@ -17,19 +17,20 @@ that, or accepts the delay: 0.92 s and 0.2 s.
 A version is kept while it is spoken. Messages of another one are rejected until the first has been silent for
 VERSION_HANDOVER_NS; then the stream begins anew. Two senders on one topic thus cannot pull the robot to and fro.
 
-"pause" holds the frame played now, at rest, whatever the stream does; "play" goes on from the newest chunk.
+"pause" holds the frame played now, at rest, whatever the stream does; "play" goes on from the newest chunk, and is
+refused while nothing comes: it would end the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sonic_runtime.contract.errors import ConfigError, WireError
 from sonic_runtime.contract.messages import Array, Goal, Reference, RobotState
 from sonic_runtime.contract.operator import OperatorEvent
 from sonic_runtime.motions.standing_reference import heading_of_state, standing_reference
-from teleop.heading import ANCHORING, Heading
+from teleop.heading import ANCHORING, Heading, Turning
 from teleop.inbox import Inbox
 from teleop.merge import Window, merge
 from teleop.pose_packet import Frames, PoseMessage, TokenMessage, VrPoints, unpack_pose
@@ -37,10 +38,14 @@ from teleop.stream_counters import StreamCounters
 
 MAX_MESSAGES_PER_TICK = 32
 """A sender at 50 Hz brings one a tick. After a hold-up of the network all that has waited comes at once: with 32, the
-half second of it that the guard lets pass is merged without a hole. With the bound on bytes, a flood costs some 3 ms a tick."""
+half second of it that the guard lets pass is merged without a hole. With the bound on bytes, a flood costs some 3 ms a
+tick."""
 VERSION_HANDOVER_NS = 200_000_000
 """Silence of one protocol version after which another one is taken: ten messages at 50 Hz, and less than what the
 guard lets a stream be silent."""
+PLAYABLE_NS = 200_000_000
+"""Age of the newest data up to which "play" ends a pause: ten messages at 50 Hz, and less than what the guard lets a
+stream be silent."""
 
 
 class PoseStream:
@@ -50,6 +55,7 @@ class PoseStream:
         inbox: where the messages come from; closed with the stream.
         look_ahead: for each encoder of the policy, the frames it looks at, the played one included.
         takes_tokens: whether the policy can follow ready tokens.
+        say: where messages for the operator go.
 
     Attributes:
         counters: what came.
@@ -58,7 +64,14 @@ class PoseStream:
         ConfigError: a look-ahead is below one frame.
     """
 
-    def __init__(self, inbox: Inbox, look_ahead: Mapping[str, int], *, takes_tokens: bool = False) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        look_ahead: Mapping[str, int],
+        *,
+        takes_tokens: bool = False,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         for encoder, frames in look_ahead.items():
             if frames < 1:
                 raise ConfigError(f"stream: look-ahead of encoder {encoder}: expected at least 1 frame, got {frames}")
@@ -66,6 +79,7 @@ class PoseStream:
         self._inbox = inbox
         self._look_ahead = dict(look_ahead)
         self._takes_tokens = takes_tokens
+        self._say = say
         self._version: int | None = None
         self._heard_ns = 0
         self._arrival_ns: int | None = None
@@ -77,6 +91,7 @@ class PoseStream:
         self._token: TokenMessage | None = None
         self._hands: Array | None = None
         self._heading = Heading()
+        self._turning = Turning()
         self._standing = standing_reference()
         self._paused: Goal | None = None
 
@@ -102,6 +117,8 @@ class PoseStream:
             self._heed(event, state)
         if self._paused is not None:
             return replace(self._paused, stamp_ns=state.stamp_ns)
+        if step := self._turning.step():
+            self._heading.turn(step)
         goal = self._goal()
         if goal is not None and self._window is not None:
             self._advance(self._window, goal.encoder)
@@ -160,12 +177,22 @@ class PoseStream:
                 self._paused = None
             self._anchor(state)
         elif event.kind == "turn":
-            self._heading.turn(event.value)
+            self._turning.ask(event.value)
         elif event.kind == "pause" and self._paused is None:
             self._paused = self._held(state)
         elif event.kind == "play" and self._paused is not None:
-            self._paused = None
-            self._anchor(state)
+            self._play(state)
+
+    def _play(self, state: RobotState) -> None:
+        """End a pause, where the sender still lives."""
+        age_ns = state.stamp_ns - (self._arrival_ns or 0)
+        if age_ns > PLAYABLE_NS:
+            self._say(
+                f"stream: still paused: nothing has come for {age_ns * 1e-9:.1f} s; play again when its sender is back"
+            )
+            return
+        self._paused = None
+        self._anchor(state)
 
     def _held(self, state: RobotState) -> Goal | None:
         """Return the goal of a pause: the frame played now, at rest; standing, where tokens are played."""
@@ -181,6 +208,7 @@ class PoseStream:
         root = self._standing.root_quat_wxyz[0]
         if self._window is not None:
             root = self._window.tracks["root_quat_wxyz"][self._cursor]
+        self._turning.forget()
         self._heading.restart(state.base_quat_wxyz, root)
 
     def _take_messages(self, state: RobotState) -> None:
@@ -260,7 +288,7 @@ class PoseStream:
         if reset is not None and not paused:
             self.counters.count_reset(reset)
         if frames.heading_increment_rad:
-            self._heading.turn(frames.heading_increment_rad)
+            self._turning.ask(frames.heading_increment_rad)
 
     def _advance(self, window: Window, encoder: str) -> None:
         if self._cursor < len(window) - self._look_ahead[encoder]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sonic_runtime.contract.rotations import quat_from_axis_angle, quat_from_yaw, quat_multiply, yaw_of_quat
-from teleop.heading import Heading
+from teleop.heading import TURN_RAD_PER_TICK, Heading, Turning
 
 
 def tilted(yaw: float, roll: float, pitch: float) -> np.ndarray:
@@ -40,3 +40,17 @@ def test_first_frame_moves_the_reference_heading_only():
     heading.restart(tilted(0.5, 0, 0), tilted(0.2, 0, 0))
     heading.first_frame(tilted(-0.4, 0, 0))
     assert yaw_of_quat(heading.quat_wxyz()) == pytest.approx(0.9)
+
+
+def test_a_turn_is_given_out_steadily_bounded_and_may_be_dropped():
+    turning = Turning()
+    assert turning.step() == 0.0
+    for _ in range(10):
+        turning.ask(1.0)
+    steps = [turning.step() for _ in range(400)]
+    assert sum(steps) == pytest.approx(np.pi)
+    assert max(steps) == TURN_RAD_PER_TICK
+    turning.ask(-1.0)
+    assert turning.step() == -TURN_RAD_PER_TICK
+    turning.forget()
+    assert turning.step() == 0.0

@@ -174,7 +174,9 @@ def test_events_turn_the_stand(link):
     inbox, stream, _ = link
     inbox.send(pack_planner(IDLE))
     stream.read(state(yaw=0.3))
-    assert yaw_of_quat(stream.read(state(), [OperatorEvent("turn", 0.2)]).heading_quat_wxyz) == pytest.approx(0.5)
+    goals = [stream.read(state(), [OperatorEvent("turn", 0.2)]), *(stream.read(state()) for _ in range(12))]
+    yaws = [float(yaw_of_quat(goal.heading_quat_wxyz)) for goal in goals]
+    assert yaws == pytest.approx([min(0.32 + 0.02 * tick, 0.5) for tick in range(13)]), "at 1 rad/s"
     assert yaw_of_quat(stream.read(state(yaw=1.0), [OperatorEvent("source")]).heading_quat_wxyz) == pytest.approx(1.0)
 
 

@@ -9,7 +9,7 @@ from sonic_runtime.contract.rotations import yaw_of_quat
 from sonic_runtime.motions.vr_points import VR_QUAT_STANDING_B_WXYZ
 from sonic_runtime.robots import g1
 from teleop.pose_packet import Hands, pack_pose, unpack_pose
-from teleop.pose_stream import VERSION_HANDOVER_NS, PoseStream
+from teleop.pose_stream import PLAYABLE_NS, VERSION_HANDOVER_NS, PoseStream
 from teleop.wire import pack
 from tests.teleop.inboxes import VR, HeldInbox, frames, message, token
 from tests.teleop.test_pose_stream import state
@@ -295,4 +295,32 @@ def test_turns_of_the_operator_add_to_the_heading(link):
     inbox.send(message(3))
     stream.read(state())
     goal = stream.read(state(), [OperatorEvent("turn", 0.25), OperatorEvent("turn", 0.5)])
+    assert yaw_of_quat(goal.heading_quat_wxyz) == pytest.approx(0.02), "a step of the heading would be a blow"
+    for _ in range(40):
+        goal = stream.read(state())
     assert yaw_of_quat(goal.heading_quat_wxyz) == pytest.approx(0.75)
+
+
+def test_an_anchor_ends_a_turn_that_is_under_way(link):
+    inbox, stream = link
+    inbox.send(message(3))
+    stream.read(state(), [OperatorEvent("turn", 3.0)])
+    stream.read(state(yaw=1.0), [OperatorEvent("recenter")])
+    assert yaw_of_quat(stream.read(state()).heading_quat_wxyz) == pytest.approx(1.0)
+
+
+def test_play_is_refused_while_the_sender_of_a_paused_stream_is_gone():
+    said: list[str] = []
+    inbox = HeldInbox(message(1))
+    stream = PoseStream(inbox, {"g1": 4}, say=said.append)
+    stream.read(state())
+    stream.read(state(), [OperatorEvent("pause")])
+    now = 3_000_000_000
+    goal = stream.read(state(stamp_ns=now), [OperatorEvent("play")])
+    assert (goal.reference.playing, goal.stamp_ns) == (False, now), "held at rest, and never stale"
+    assert said == ["stream: still paused: nothing has come for 3.0 s; play again when its sender is back"]
+    inbox.send(message(1, 100))
+    assert not stream.read(state(stamp_ns=now)).reference.playing, "it does not begin to move by itself"
+    inbox.send(message(1, 101))
+    goal = stream.read(state(stamp_ns=now + PLAYABLE_NS // 2), [OperatorEvent("play")])
+    assert (goal.reference.playing, goal.stamp_ns, len(said)) == (True, now + PLAYABLE_NS // 2, 1)
