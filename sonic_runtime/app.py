@@ -27,6 +27,7 @@ from sonic_runtime.record.tape import Tape
 from sonic_runtime.robot_io.mujoco_sim import MujocoSim
 from sonic_runtime.robots import g1
 from sonic_runtime.tick import TickParts
+from teleop.arbiter import Arbiter
 from teleop.operator_inputs import NoOperator
 
 T = TypeVar("T")
@@ -76,6 +77,8 @@ def build_parts(
     damping = Damping(len(g1.JOINT_NAMES_HW), guard.damping_nm_s_per_rad)
     controllers = {"damping": damping, "ramp": ramp, "stand": controller, "track": controller, **(others or {})}
     machine = Guard(guard, ramp_s, begins)
+    if isinstance(goals, Arbiter):
+        goals.mode = lambda: machine.mode
     return TickParts(
         robot=robot,
         operator=NoOperator() if operator is None else operator,

@@ -9,7 +9,9 @@ A source that falls silent stays in charge: its old goals reach the guard, which
 fallback="stand" does the robot stand instead, until a source comes alive again or the operator chooses one. Another
 source never takes over the silent one's motion by itself.
 
-A source is told with the event "source" that it has taken over, and lets its reference begin where the robot faces.
+A source is told with the event "source" that it has taken over, and lets its reference begin where the robot faces. The
+value of the event is 1 where the robot tracks a goal now and must go on having one, else 0: a source that waits for
+"play" then gives none, and the policy stands.
 Who is live is known from what came in the tick before, so a hand-over is one tick late and never reads a source twice.
 """
 
@@ -113,6 +115,9 @@ class Arbiter:
         config: when a stream is live, and what its silence means.
         say: where messages for the operator go.
 
+    Attributes:
+        mode: tells the mode of the guard after the tick before; whoever has the guard sets it.
+
     Raises:
         ConfigError: there is no source, or two of one name.
     """
@@ -131,6 +136,7 @@ class Arbiter:
         self._live_ns = round(config.live_ms * 1e6)
         self._may_stand = config.fallback == "stand"
         self._say = say
+        self.mode: Callable[[], str] = lambda: "waiting"
         self._stand = Standing()
         self._current = _NOBODY
         self._chosen = False
@@ -153,7 +159,7 @@ class Arbiter:
         self._decide(state.stamp_ns, events, came_alive)
         passed = [event for event in events if event.kind != "source"]
         if self._current != before:
-            passed.append(OperatorEvent("source", origin="arbiter"))
+            passed.append(OperatorEvent("source", float(self.mode() == "active"), origin="arbiter"))
         goal: Goal | None = None
         for number, candidate in enumerate(self._candidates):
             if number == self._current:

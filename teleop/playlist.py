@@ -1,14 +1,14 @@
 """Goals from reference motions that an operator chooses, plays, pauses and turns.
 
-Nothing is tracked before the first "play": until then there is no goal, and the policy stands. From then on there is
-always one. Whatever the operator asks for, the reference never jumps: from the frame shown last a way of a second leads
-to the next one (teleop/bridge.py), and a motion begins in the direction that the reference faced. At its end a motion
-rests at its last frame; "play" leads back to its first one and goes on.
+Nothing is tracked before the first "play": until then there is no goal, and the policy stands. Only where it takes over
+from another source while the robot tracks, the way to the first frame begins at once, and ends there at rest. From then
+on there is always a goal. Whatever the operator asks for, the reference never jumps: from the frame shown last a way of
+a second leads to the next one (teleop/bridge.py), and a motion begins in the direction that the reference faced. At its
+end a motion rests at its last frame; "play" leads back to its first one and goes on.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from sonic_runtime.motions.vr_points import vr_five_points, vr_points
 from sonic_runtime.robots import g1
 from sonic_runtime.robots.kinematics import forward_kinematics
 from teleop.bridge import CONTROL_HZ, bridge, followed_by, moved_by
-from teleop.heading import Heading
+from teleop.heading import Heading, Turning
 from teleop.motion_file import ENCODERS, reference_of
 
 EncodersOf = Callable[[Reference], Sequence[str]]
@@ -33,8 +33,6 @@ EncodersOf = Callable[[Reference], Sequence[str]]
 
 _LOOK_AHEAD_FRAMES = 250
 """Frames of a motion shown behind the way to it [5 s]; the published policies look 46 frames ahead."""
-_TURN_RAD_PER_TICK = 1.0 / CONTROL_HZ
-"""A turn asked for is carried out at 1 rad/s; at once, it would be a step of the heading."""
 _FAR_JOINT_RAD, _FAR_HEADING_RAD = 0.5, 0.35
 """A robot further than this from the frame shown does not track it: something else was in charge."""
 
@@ -89,7 +87,7 @@ class Playlist:
         self._shown = self._motions[0]
         self._last = self._motions[0]
         self._heading = Heading()
-        self._turn_left_rad = 0.0
+        self._turning = Turning()
 
     @property
     def name(self) -> str:
@@ -140,8 +138,7 @@ class Playlist:
             case "previous":
                 self._choose(self._index - 1)
             case "turn":
-                # bounded, so that a held key does not spin the robot on after it is let go
-                self._turn_left_rad = min(max(self._turn_left_rad + event.value, -math.pi), math.pi)
+                self._turning.ask(event.value)
             case "recenter":
                 self._recenter(state)
             case "encoder":
@@ -182,7 +179,7 @@ class Playlist:
 
     def _rejoin(self, event: OperatorEvent, state: RobotState) -> None:
         """Begin where the robot is, if something else was in charge and has led it away from the frame shown."""
-        if not self._begun and event.kind != "source":
+        if not self._begun and not (event.kind == "source" and event.value):
             return
         if event.kind == "source":
             self._moving = self._then_play = False  # a motion does not run on while something else is tracked
@@ -232,16 +229,14 @@ class Playlist:
             self._shown, self._cursor, self._moving = self._target, self._target.cursor, self._then_play
 
     def _turn(self) -> None:
-        step = min(max(self._turn_left_rad, -_TURN_RAD_PER_TICK), _TURN_RAD_PER_TICK)
-        if not step:
-            return
-        before_wxyz = self._heading.quat_wxyz()
-        self._turn_left_rad -= step
-        self._heading.turn(step)
-        self._turn_on_the_spot(before_wxyz)
+        step = self._turning.step()
+        if step:
+            before_wxyz = self._heading.quat_wxyz()
+            self._heading.turn(step)
+            self._turn_on_the_spot(before_wxyz)
 
     def _recenter(self, state: RobotState) -> None:
-        self._turn_left_rad = 0.0
+        self._turning.forget()
         if self._begun:
             before_wxyz = self._heading.quat_wxyz()
             self._heading.restart(state.base_quat_wxyz, self._shown.root_quat_wxyz[self._cursor])

@@ -247,8 +247,14 @@ def test_after_something_else_was_in_charge_it_begins_at_the_robot(session):
     assert frame(session.read("play", ticks=2)) == 17
 
 
+def test_taking_over_before_anything_is_tracked_begins_nothing(session):
+    assert session.read("source", ticks=3) is None
+    assert session.playlist.line() == "a 1/3: 30 frames, not begun, paused"
+    assert session.read("play") is not None
+
+
 def test_handing_over_to_motions_that_were_never_begun_gives_a_goal_at_rest(session):
-    goal = session.read("source")
+    goal = session.read(OperatorEvent("source", 1.0))
     np.testing.assert_allclose(joints(goal), DEFAULT_POL, atol=0.01)
     session.read(ticks=BRIDGE_FRAMES)
     assert (frame(session.goals[-1]), session.goals[-1].reference.playing) == (0, False)
