@@ -19,14 +19,18 @@ MAX_MESSAGES_PER_TICK = 64
 """As many as ZeroMQ holds for us, so that a stop never waits behind a flood."""
 ORIGIN = "command"
 _TRACKING = ("stand", "active", "damping")
+START_AGAIN_NS = 1_000_000_000
+"""Time without a start after which one counts again, for clients that never say that start is false."""
 
 
 class CommandInput:
     """An OperatorInput for the `command` topic.
 
-    Of the messages of one tick, start and stop are true where one of them says so, turns add up, and the last word on
-    the planner counts. SONIC's headset client says start at every change of its mode: where a policy is in charge
-    already, that is not passed on.
+    Of the messages of one tick, stop is true where one of them says so, turns add up, and the last word on the planner
+    counts. A start counts once, like a key that is held: again only after a message in which it is false, or after a
+    second without one in which it is true. A client that repeats it does not walk the robot from waiting into the
+    policy. SONIC's headset client says start at every change of its mode: where a policy is in charge already, that is
+    not passed on.
 
     Args:
         inbox: where the messages come from; closed with this.
@@ -42,6 +46,8 @@ class CommandInput:
         self._inbox = inbox
         self._source_of = {True: planner_source, False: stream_source}
         self._planner: bool | None = None
+        self._start_held = False
+        self._start_ns = 0
 
     def read(self, state: RobotState, mode: str) -> Sequence[OperatorEvent]:
         """Return what was asked for since the last call."""
@@ -51,7 +57,7 @@ class CommandInput:
         events: list[OperatorEvent] = []
         if any(command.stop for command in commands):
             events.append(OperatorEvent("stop", origin=ORIGIN))
-        if any(command.start for command in commands) and mode not in _TRACKING:
+        if self._starts(commands, state.stamp_ns) and mode not in _TRACKING:
             events.append(OperatorEvent("start", origin=ORIGIN))
         turn_rad = sum(command.delta_heading_rad for command in commands)
         if turn_rad:
@@ -75,6 +81,18 @@ class CommandInput:
             except WireError as error:
                 self.counters.reject(error)
         return commands
+
+    def _starts(self, commands: Sequence[Command], now_ns: int) -> bool:
+        """Return whether start was asked for anew."""
+        if now_ns - self._start_ns > START_AGAIN_NS:
+            self._start_held = False
+        anew = False
+        for command in commands:
+            anew |= command.start and not self._start_held
+            self._start_held = command.start
+            if command.start:
+                self._start_ns = now_ns
+        return anew
 
     def _hand_over(self, planner: bool) -> list[OperatorEvent]:
         """Ask for another source where the word on the planner has changed, and only then: clients repeat it."""

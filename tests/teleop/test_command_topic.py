@@ -76,6 +76,35 @@ def test_start_is_a_step_forward_only_until_a_policy_is_in_charge(mode, passed):
     assert kinds(CommandInput(HeldInbox(command(start=True))).read(state(), mode)) == ["start"] * passed
 
 
+def starts(one: CommandInput, inbox: HeldInbox, now_ms: int, *messages: bytes) -> int:
+    inbox.send(*messages)
+    return kinds(one.read(state(stamp_ns=now_ms * 1_000_000), "waiting")).count("start")
+
+
+def test_a_start_that_is_repeated_counts_once():
+    inbox = HeldInbox()
+    one = CommandInput(inbox)
+    assert sum(starts(one, inbox, 20 * tick, command(start=True)) for tick in range(500)) == 1
+    assert starts(one, inbox, 10_000, command(turn=0.1)) == 0
+    assert starts(one, inbox, 10_020, command(start=True)) == 1, "after a message without it"
+
+
+def test_a_start_counts_again_after_a_second_without_one():
+    inbox = HeldInbox()
+    one = CommandInput(inbox)
+    told = [starts(one, inbox, now_ms, command(start=True)) for now_ms in (0, 900, 1900, 2901, 3000)]
+    assert told == [1, 0, 0, 1, 0]
+    assert starts(one, inbox, 3020) == 0
+
+
+def test_a_start_in_the_same_tick_as_one_without_counts():
+    inbox = HeldInbox()
+    one = CommandInput(inbox)
+    assert starts(one, inbox, 0, command(start=True), command()) == 1
+    assert starts(one, inbox, 20, command(start=True)) == 1
+    assert starts(one, inbox, 40, command(), command(start=True), command(start=True)) == 1
+
+
 def test_turns_add_up():
     (event,) = CommandInput(HeldInbox(command(turn=0.25), command(turn=0.5))).read(state(), "active")
     assert (event.kind, event.value, event.origin) == ("turn", pytest.approx(0.75), "command")
