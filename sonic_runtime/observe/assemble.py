@@ -12,6 +12,7 @@ from sonic_runtime.contract.errors import ContractError
 from sonic_runtime.contract.layout import TOKEN_TERM, parse_term_name
 from sonic_runtime.contract.manifest import EncoderSpec, TermSpec
 from sonic_runtime.contract.messages import Array, Goal, RobotState
+from sonic_runtime.observe.finite import require_finite
 from sonic_runtime.observe.history import History
 from sonic_runtime.observe.reference_terms import Frames, future_frames
 from sonic_runtime.observe.terms import (
@@ -86,6 +87,7 @@ class EncoderInput:
         }
         self._mode_slots = [(MODE_TERMS[name], slot) for name, slot in _slots(terms).items() if name in MODE_TERMS]
         self._active: str | None = None
+        self._sizes = [(term.name, term.dim) for term in terms]
 
     def fill(self, state: RobotState, goal: Goal) -> Vector:
         """Compute the terms that the goal's encoder reads, and leave every other one zero.
@@ -94,12 +96,12 @@ class EncoderInput:
             `vector`.
 
         Raises:
-            ContractError: the policy has no such encoder, or the reference lacks what it reads.
+            ContractError: the policy has no such encoder, the reference lacks what it reads, or a term is not finite.
         """
         if goal.encoder != self._active:
             self._switch(goal.encoder)
         _fill_references(self._plans[goal.encoder], state, goal)
-        return self.vector
+        return require_finite("encoder", self.vector, self._sizes)
 
     def _switch(self, encoder: str) -> None:
         if encoder not in self._plans:
@@ -126,6 +128,7 @@ class DecoderInput:
         slots = _slots(terms)
         self._token = self.vector[0, slots[TOKEN_TERM]]
         self._plan = _reference_plan(self.vector, terms, frozenset(slots))
+        self._sizes = [(term.name, term.dim) for term in terms]
         self._histories = []
         for spec in terms:
             base, frames, step = parse_term_name(spec.name)
@@ -153,7 +156,8 @@ class DecoderInput:
             `vector`.
 
         Raises:
-            ContractError: a term of the reference is wanted, and there is no goal or it lacks what the term reads.
+            ContractError: a term of the reference is wanted, and there is no goal or it lacks what the term reads; or
+                a term is not finite.
         """
         self._token[:] = token_state(token)
         if self._plan:
@@ -162,7 +166,7 @@ class DecoderInput:
             _fill_references(self._plan, state, goal)
         for source, history in self._histories:
             history.push(source.compute(state, last_action_pol))
-        return self.vector
+        return require_finite("decoder", self.vector, self._sizes)
 
 
 def _reference_plan(vector: Vector, terms: Sequence[TermSpec], wanted: frozenset[str]) -> _Plan:

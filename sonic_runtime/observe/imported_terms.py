@@ -17,6 +17,7 @@ import numpy.typing as npt
 from sonic_runtime.contract.joints import JointOrder
 from sonic_runtime.contract.messages import Array, RobotState
 from sonic_runtime.observe import proprioception as felt
+from sonic_runtime.observe.finite import require_finite
 from sonic_runtime.observe.history import History
 from sonic_runtime.observe.relative_rotation import relative_rot6d
 from sonic_runtime.robots import g1
@@ -213,6 +214,7 @@ class ImportedInput:
             self._histories += [history] if history is not None else []
             start += term.size
         self._plain = [term.is_plain for term in terms]
+        self._sizes = [(term.name, term.size) for term in terms]
 
     def reset(self) -> None:
         """Forget the histories."""
@@ -220,7 +222,11 @@ class ImportedInput:
             history.reset()
 
     def fill(self, moment: Moment) -> Vector:
-        """Compute every term and return `vector`."""
+        """Compute every term and return `vector`.
+
+        Raises:
+            ContractError: a term is not finite.
+        """
         for (term, out, history), plain in zip(self._slots, self._plain, strict=True):
             value = term.known.compute(moment)
             if not plain:
@@ -229,4 +235,4 @@ class ImportedInput:
                 out[:] = value
             else:
                 history.push(value)
-        return self.vector
+        return require_finite("imported policy", self.vector, self._sizes)
