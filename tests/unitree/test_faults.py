@@ -1,12 +1,17 @@
 """What goes wrong between robot and loop: damping within 100 ms, or a refusal that says why; nobody crashes."""
 
+import json
 import math
+import re
+import subprocess
 import time
 
 import pytest
 
 pytest.importorskip("cyclonedds")
 
+from sonic_runtime.contract.errors import RobotError
+from sonic_runtime.robot_io.unitree.sim_command import tell
 from tests.unitree.network import own_network
 from tests.unitree.processes import LoopProcess, simulated_robot
 
@@ -159,3 +164,50 @@ def test_a_dry_run_sends_nothing(robot, loop):
     ended = loop.end()
     assert "dry run, nothing is sent: damping" in ended
     assert robot.tell()["commands"] == before
+
+
+def doctor(network):
+    arguments = ["robot", "interface=lo", f"unitree.domain={network.domain}", "seconds=0.5", "goals.source=stand"]
+    arguments += ["output.endpoint=null", "leave_out=[machine,timing,disk,motions,policy,speed]"]
+    code = "import sys; from sonic_runtime.cli import doctor; sys.exit(doctor())"
+    process = network.popen(["-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    said, _ = process.communicate(timeout=60)
+    findings = json.loads(said.splitlines()[-1])["findings"]
+    return process.returncode, {finding["check"]: (finding["level"], finding["found"]) for finding in findings}
+
+
+def test_the_doctor_finds_a_robot_well_and_ill(network, robot):
+    robot.tell(reset=True, **WELL)
+    before = robot.tell()["commands"]
+    code, findings = doctor(network)
+    assert code == 0, findings
+    for check in ("robot states", "robot variant", "motors", "torso IMU", "hands", "battery", "controllers", "remote"):
+        assert findings[check][0] == "ok", findings[check]
+    robot.tell(mode_machine=6, motor_error="left_knee", corrupt_crc=0.3, battery_percent=5)
+    time.sleep(1.2)
+    code, findings = doctor(network)
+    robot.tell(battery_percent=80, **WELL)
+    assert code == 1
+    assert findings["robot variant"] == (
+        "failure",
+        "mode_machine 6; policies are made for 5 (29 joints, rev 1.0), 11 (29 joints, hip gear 22.5)",
+    )
+    assert findings["motors"] == ("failure", "errors: left_knee_joint 0x1")
+    assert findings["robot states"][0] == "failure"
+    assert "for crc" in findings["robot states"][1]
+    assert findings["battery"][0] == "warning"
+    assert robot.tell()["commands"] == before, "nothing was commanded"
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ({"motor_error": "left_nose"}, "expected a joint of the G1 such as left_knee, got 'left_nose'"),
+        ({"drop": 2}, "Expected `float` <= 1.0"),
+        ({"dorp": 1}, "expected one of drop, delay_ms"),
+        ({"press": "Z"}, "expected names of buttons joined by +"),
+    ],
+)
+def test_the_simulated_robot_refuses_what_it_does_not_know(robot, order, expected):
+    with pytest.raises(RobotError, match=re.escape(expected)):
+        tell(robot.control, order)
