@@ -172,7 +172,6 @@ def result_line(run: DemoRun, trace: Trace) -> dict[str, Any]:
         "stream_gaps": run.counters.gaps,
         "root_xy_error_max_m": round(float(errors.root_xy_m.max()), 4),
         "tracked_s": round(len(trace) / trace.fps, 2),
-        "control_p50_ms": round(summary.control.p50_ms, 3),
         "failure": "" if failure is None else failure[1],
         "fault": "" if summary.fault is None else summary.fault.code,
     }

@@ -54,7 +54,6 @@ class RunSummary:
         deadline_misses: ticks that were not over when the next one was due.
         worst_late_ms: largest such delay [ms].
         tick: duration of the six stages together.
-        control: the same without `write`, where a simulator advances its physics.
         stages: duration of each stage.
         clamped_ticks: ticks in which the guard clamped at least one joint target.
         clamped_by_joint: ticks in which it clamped each joint, for joints it did.
@@ -73,7 +72,6 @@ class RunSummary:
     deadline_misses: int
     worst_late_ms: float
     tick: TimeStats
-    control: TimeStats
     stages: dict[str, TimeStats]
     clamped_ticks: int
     clamped_by_joint: dict[str, int] = field(default_factory=dict)
@@ -92,9 +90,13 @@ class Loop:
         parts: what a tick works with.
         sinks: where the report of each tick goes.
         hz: rate of the loop [1/s].
+
+    Attributes:
+        summary: what the run was; None before its end. It is there where `run` raises what a part or a sink did, too.
     """
 
     def __init__(self, parts: TickParts, sinks: Sequence[ReportSink] = (), hz: float = CONTROL_HZ) -> None:
+        self.summary: RunSummary | None = None
         self._parts = parts
         self._sinks = list(sinks)
         self._period_ns = round(1e9 / hz)
@@ -119,11 +121,17 @@ class Loop:
             RobotError: the last damping could not be written.
             Exception: a bug in a part or a sink, after the run has ended in damping.
         """
-        clock, guard, start = self._parts.clock, self._parts.guard, time.monotonic()
+        clock, start = self._parts.clock, time.monotonic()
         start_ns = clock.now_ns()
         with no_garbage_collection():
             ticks, reason = self._run_ticks(limits, stop)
+        summary = self._summary(ticks, reason, time.monotonic() - start, (clock.now_ns() - start_ns) * 1e-9)
+        self.summary = summary
         self._raise_what_went_wrong()
+        return summary
+
+    def _summary(self, ticks: int, reason: StopReason, wall_s: float, loop_s: float) -> RunSummary:
+        guard = self._parts.guard
         return RunSummary(
             ticks=ticks,
             active_ticks=self._active_ticks,
@@ -132,7 +140,6 @@ class Loop:
             deadline_misses=self._misses,
             worst_late_ms=self._worst_late_ns * 1e-6,
             tick=self._times.tick_stats(),
-            control=self._times.tick_stats_without_physics(),
             stages=self._times.stage_stats(),
             clamped_ticks=guard.limits.clamped_ticks,
             clamped_by_joint=guard.limits.clamped_by_joint(),
@@ -140,8 +147,8 @@ class Loop:
             warnings=dict(guard.warning_counts),
             guard_off=guard.off,
             guard_looser=guard.looser,
-            wall_s=time.monotonic() - start,
-            loop_s=(clock.now_ns() - start_ns) * 1e-9,
+            wall_s=wall_s,
+            loop_s=loop_s,
         )
 
     def _run_ticks(self, limits: RunLimits, stop: Stop | None) -> tuple[int, StopReason]:

@@ -16,7 +16,7 @@ from sonic_runtime.app import CLOCKS, build_parts, choose, load_policy, other_co
 from sonic_runtime.config import make_run_folder, save_config
 from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.contract.observation_yaml import FILE_NAME
-from sonic_runtime.contract.ports import Clock, OperatorInput, ReportSink
+from sonic_runtime.contract.ports import Clock, Controller, OperatorInput, ReportSink
 from sonic_runtime.infer.onnx_policy import OnnxPolicy
 from sonic_runtime.infer.policy_folder import onnx_files
 from sonic_runtime.loop import CONTROL_HZ, Loop, RunLimits, RunSummary
@@ -77,95 +77,131 @@ def run(config: RunConfig, stop_requested: Callable[[], bool], out: TextIO | Non
     with ExitStack() as opened:
         status = Status(sys.stdout if out is None else out)
         opened.callback(status.close)
+        brain = _load_brain(config, tape)
+        inputs = _open_inputs(config, brain, tape, status.say, opened)
         clock: Clock = choose("clock", config.clock, CLOCKS)()
-        policy = load_policy(config.policy)
-        if config.record.mcap and config.record.observations:
-            policy = tape.policy(policy)
-        tracker = TrackMotion(policy)
-        clips = read_clips(config.goals)
-        others = other_controllers(tracker, config.imported)
-        goals = _open_goals(config, tracker, "token" in others, clips, tape, status.say)
-        opened.callback(goals.source.close)
-        # nobody can press a key in a run that is the same every time
-        topics = {} if config.clock == "lockstep" else _operator_topics(config)
-        operator: OperatorInput = AutoStart()
-        if config.clock != "lockstep":
-            operator = open_station(config.operator, status.say, list(topics.values()))
-        opened.callback(operator.close)
         robot = open_robot(config.robot, _robot_settings(config, clock), opened)
-        parts = build_parts(
-            robot=robot.port,
-            goals=goals.source,
-            controller=tracker,
-            guard=config.guard,
-            clock=clock,
-            operator=operator,
-            begins=robot.begins,
-            ramp_s=config.ramp_s,
-            blend_s=config.blend_s,
-            others=others,
-            tape=tape if config.record.mcap else None,
-        )
-        status.watch(_facts(goals, parts, robot))
-        sinks = [status, *robot.sinks]
-        if config.output.endpoint is not None:
-            sinks.append(_debug_output(config, config.output.endpoint, policy))
-            opened.callback(sinks[-1].close)
+        parts = _build(config, brain, inputs, robot, clock, tape)
+        status.watch(_facts(inputs.goals, parts, robot))
+        sinks = [status, *robot.sinks, *_outputs(config, brain, opened)]
         folder = make_run_folder(config.run_dir)
         save_config(config, folder)
-        sinks += _recorders(config, folder, policy, clips, tape, opened, status.say)
+        sinks += _recorders(config, folder, brain, tape, opened, status.say)
         for note in robot.notes:
             status.say(note)
-        summary = _run_loop(config, parts, sinks, stop_requested, status.say)
+        loop = Loop(parts, sinks)
+        try:
+            summary = _run_loop(config, loop, stop_requested, status.say)
+        except Exception:
+            # a bug, after damping: its traceback does not take along what the run was
+            if loop.summary is not None:
+                _write_summary(_result(loop.summary, brain.policy, inputs, folder))
+            raise
         for line in robot.last_words():
             status.say(line)
         # before anything is closed: a recording whose end cannot be written takes no summary with it
-        result = _result(summary, policy, goals, topics, folder)
+        result = _result(summary, brain.policy, inputs, folder)
         _write_summary(result)
     return result
 
 
-def _result(
-    summary: RunSummary,
-    policy: OnnxPolicy,
-    goals: Goals,
-    topics: Mapping[str, CommandInput | ManagerStateInput],
-    folder: Path,
-) -> RunResult:
-    counts = {**goals.counts, **{name: topic.line for name, topic in topics.items()}}
-    return RunResult(
-        summary=summary,
-        policy=policy.origin,
-        stream=goals.counters,
-        topics={name: line() for name, line in counts.items()},
-        folder=folder,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Brain:
+    """What decides: the policy, its tracker, the other controllers, and the motions they are given."""
+
+    policy: OnnxPolicy
+    tracker: TrackMotion
+    others: Mapping[str, Controller]
+    clips: Sequence[Clip]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What comes in beside the states: goals, and what the operator asks for, from devices and from topics."""
+
+    goals: Goals
+    operator: OperatorInput
+    topics: Mapping[str, CommandInput | ManagerStateInput]
+    inboxes: Mapping[str, ZmqInbox]
+
+
+def _load_brain(config: RunConfig, tape: Tape) -> _Brain:
+    policy = load_policy(config.policy)
+    if config.record.mcap and config.record.observations:
+        policy = tape.policy(policy)
+    tracker = TrackMotion(policy)
+    clips = read_clips(config.goals)
+    return _Brain(policy=policy, tracker=tracker, others=other_controllers(tracker, config.imported), clips=clips)
+
+
+def _open_inputs(
+    config: RunConfig, brain: _Brain, tape: Tape, say: Callable[[str], None], opened: ExitStack
+) -> _Inputs:
+    inboxes: dict[str, ZmqInbox] = {}
+    goals = _open_goals(config, brain, inboxes, tape, say)
+    opened.callback(goals.source.close)
+    if config.clock == "lockstep":
+        # nobody can press a key in a run that is the same every time
+        return _Inputs(goals=goals, operator=AutoStart(), topics={}, inboxes=inboxes)
+    topics = _operator_topics(config)
+    operator = open_station(config.operator, say, list(topics.values()))
+    opened.callback(operator.close)
+    return _Inputs(goals=goals, operator=operator, topics=topics, inboxes=inboxes)
+
+
+def _build(config: RunConfig, brain: _Brain, inputs: _Inputs, robot: OpenRobot, clock: Clock, tape: Tape) -> TickParts:
+    return build_parts(
+        robot=robot.port,
+        goals=inputs.goals.source,
+        controller=brain.tracker,
+        guard=config.guard,
+        clock=clock,
+        operator=inputs.operator,
+        begins=robot.begins,
+        ramp_s=config.ramp_s,
+        blend_s=config.blend_s,
+        others=brain.others,
+        tape=tape if config.record.mcap else None,
     )
 
 
+def _outputs(config: RunConfig, brain: _Brain, opened: ExitStack) -> list[ReportSink]:
+    if config.output.endpoint is None:
+        return []
+    output = _debug_output(config, config.output.endpoint, brain.policy)
+    opened.callback(output.close)
+    return [output]
+
+
+def _result(summary: RunSummary, policy: OnnxPolicy, inputs: _Inputs, folder: Path) -> RunResult:
+    counts = {**inputs.goals.counts, **{name: topic.line for name, topic in inputs.topics.items()}}
+    lines = {name: line() for name, line in counts.items()}
+    for name, inbox in inputs.inboxes.items():
+        if inbox.left_out:
+            lines[f"{name}, left out"] = f"{inbox.left_out} messages that newer ones had overtaken"
+    return RunResult(summary=summary, policy=policy.origin, stream=inputs.goals.counters, topics=lines, folder=folder)
+
+
 def _open_goals(
-    config: RunConfig,
-    tracker: TrackMotion,
-    takes_tokens: bool,
-    clips: Sequence[Clip],
-    tape: Tape,
-    say: Callable[[str], None],
+    config: RunConfig, brain: _Brain, inboxes: dict[str, ZmqInbox], tape: Tape, say: Callable[[str], None]
 ) -> Goals:
+    """Open the sources of goals; their inboxes come by name into `inboxes`."""
     sent = [name for name in sources_of(config.goals) if name in ("stream", "planner")]
     if config.clock == "lockstep" and sent:
         raise ConfigError(f"clock=lockstep: expected real_time for goals.source={sent[0]}; a sender keeps to real time")
 
     def open_inbox(name: str, endpoint: str, topics: Sequence[str]) -> Inbox:
-        inbox = ZmqInbox(endpoint, topics, fresh=True)
+        inbox = inboxes[name] = ZmqInbox(endpoint, topics, fresh=True)
         return tape.inbox(name, inbox) if config.record.mcap else inbox
 
     return open_goals(
         GoalParts(
             config=config.goals,
-            tracker=tracker,
-            clips=clips,
+            tracker=brain.tracker,
+            clips=brain.clips,
             open_inbox=open_inbox,
             say=say,
-            takes_tokens=takes_tokens,
+            takes_tokens="token" in brain.others,
         )
     )
 
@@ -223,15 +259,14 @@ def _facts(goals: Goals, parts: TickParts, robot: OpenRobot) -> Facts:
 def _recorders(
     config: RunConfig,
     folder: Path,
-    policy: OnnxPolicy,
-    clips: Sequence[Clip],
+    brain: _Brain,
     tape: Tape,
     opened: ExitStack,
     say: Callable[[str], None],
 ) -> list[ReportSink]:
     sinks: list[ReportSink] = []
     if config.record.mcap:
-        about = about_run(config, policy, numbered(clips), " ".join(sys.argv))
+        about = about_run(config, brain.policy, numbered(brain.clips), " ".join(sys.argv))
         sinks.append(opened.enter_context(McapRecorder(folder / "run.mcap", about, tape)))
     if config.record.motion:
         motion = MotionRecorder(folder / "motion", say)
@@ -246,14 +281,10 @@ def numbered(clips: Sequence[Clip]) -> Mapping[str, Clip]:
 
 
 def _run_loop(
-    config: RunConfig,
-    parts: TickParts,
-    sinks: Sequence[ReportSink],
-    stop_requested: Callable[[], bool],
-    say: Callable[[str], None],
+    config: RunConfig, loop: Loop, stop_requested: Callable[[], bool], say: Callable[[str], None]
 ) -> RunSummary:
     limits = RunLimits(max_ticks=None if config.duration_s is None else round(config.duration_s * CONTROL_HZ))
-    loop, realtime = Loop(parts, sinks), config.realtime
+    realtime = config.realtime
     if config.clock == "lockstep":
         return loop.run(limits, lambda _: stop_requested())
     with quiet_heap(), real_time("loop", realtime.priority, realtime.cpu, realtime.lock_memory) as notes:

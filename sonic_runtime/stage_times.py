@@ -46,10 +46,6 @@ class StageTimes:
         """Return the statistics of the whole tick: the sum of its stages."""
         return stats_of(self._kept().sum(axis=1))
 
-    def tick_stats_without_physics(self) -> TimeStats:
-        """Return those of the tick without `write`, where a simulator port advances its physics."""
-        return stats_of(self._kept()[:, : STAGES.index("write")].sum(axis=1))
-
     def _kept(self) -> npt.NDArray[np.int64]:
         return self._ns[: min(self._count, _KEPT_TICKS)]
 

@@ -86,7 +86,13 @@ class McapRecorder:
         Raises:
             RecordingError: this or an earlier tick cannot be kept.
         """
-        frame = self._encoder.encode(frame_of_tick(report, self._tape.cut()))
+        try:
+            frame = self._encoder.encode(frame_of_tick(report, self._tape.cut()))
+        except Exception as error:  # a bug of ours: a run that was to be recorded must not go on without its recording
+            self._failed = True
+            raise RecordingError(
+                f"{self.path}: tick {report.index} cannot be packed ({type(error).__name__}: {error})"
+            ) from error
         self._puts += 1
         # a look costs a system call; a writer that fails says so in the ring, one that was killed is missed here
         if self._ring.closed or self._puts % _LOOK_EVERY == 0:

@@ -107,7 +107,7 @@ def _pictures(page: Page, trace: Trace) -> None:
 
 def _times(page: Page, summary: RunSummary, trace: Trace) -> None:
     page.heading("Time")
-    rows = {**summary.stages, "all but write": summary.control, "whole tick": summary.tick}
+    rows = {**summary.stages, "whole tick": summary.tick}
     page.table(
         ["stage", "p50 ms", "p99 ms", "max ms"],
         [[name, f"{t.p50_ms:.3f}", f"{t.p99_ms:.3f}", f"{t.max_ms:.3f}"] for name, t in rows.items()],

@@ -1,6 +1,7 @@
-"""What sonic-run refuses before it opens anything."""
+"""What sonic-run refuses before it opens anything, and what it leaves behind where a bug ends it."""
 
 import io
+import json
 
 import pytest
 
@@ -9,6 +10,8 @@ from sonic_runtime.contract.errors import ConfigError
 from sonic_runtime.run import run
 from sonic_runtime.run_checks import require_safe_on_robot
 from sonic_runtime.run_config import RunConfig
+from sonic_runtime.status import Status
+from tests.fakes.random_policy import write_random_policy
 
 ROBOT = ("robot=unitree", "interface=enp2s0")
 SIMULATED = ("robot=unitree", "interface=lo")
@@ -50,3 +53,18 @@ def test_a_robot_is_not_started_by_the_program(overrides):
 )
 def test_what_is_sound_passes(overrides):
     require_safe_on_robot(config(*overrides))
+
+
+def test_a_bug_leaves_the_summary_and_its_traceback(tmp_path, monkeypatch):
+    policy = write_random_policy(tmp_path / "policy", action_gain=0.0)
+
+    def divide(self, report):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Status, "put", divide)
+    overrides = ["clock=lockstep", "goals.source=stand", "duration_s=0.2", "output.endpoint=null"]
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run(config(f"policy={policy}", *overrides, f"run_dir={tmp_path}/run"), lambda: False, io.StringIO())
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["stop_reason"], summary["active_ticks"]) == ("duration", 10)
+    assert "control" not in summary

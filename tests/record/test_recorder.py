@@ -84,6 +84,22 @@ def test_every_number_comes_back_bit_for_bit(tmp_path):
     assert tick.timing["sense_us"] == 1.234
 
 
+def test_a_bug_while_a_tick_is_packed_ends_the_run_like_a_full_disk(tmp_path, monkeypatch):
+    def divide(report, cut):
+        raise ZeroDivisionError("a bug")
+
+    run = FakeRun()
+    with McapRecorder(tmp_path / "r.mcap", ABOUT, Tape()) as recorder:
+        recorder.put(make_report(0))
+        monkeypatch.setattr("sonic_runtime.record.recorder.frame_of_tick", divide)
+        summary = Loop(run.parts, [recorder]).run(RunLimits(max_ticks=20, damping_ticks=3))
+    assert summary.fault is not None
+    assert summary.fault.code == "recording"
+    assert "r.mcap: tick 0 cannot be packed (ZeroDivisionError: a bug)" in summary.fault.detail
+    assert run.robot.written[-1] is run.parts.damping_target
+    assert len(list(Recording(tmp_path / "r.mcap").ticks())) == 1
+
+
 def test_any_mcap_reader_opens_it_and_every_message_fits_its_schema(tmp_path):
     with McapRecorder(tmp_path / "r.mcap", about_run(Config(), None, {"sway": sway()}), Tape()) as recorder:
         for index in range(20):
