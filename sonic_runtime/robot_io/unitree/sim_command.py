@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -84,6 +85,8 @@ def simulate(config: SimConfig, stop: Callable[[], bool]) -> None:
         ConfigError: a setting is wrong.
         RobotError: the network cannot be used, or has a robot already.
     """
+    if importlib.util.find_spec("cyclonedds") is None:
+        raise ConfigError("sonic-sim: expected the package cyclonedds, found none; pip install 'sonic-wbc[robot]'")
     # DDS is an extra of the installation
     from sonic_runtime.robot_io.unitree.bus import hurry_receive_threads
     from sonic_runtime.robot_io.unitree.simulator import Simulator
