@@ -5,6 +5,7 @@ A `SonicError` is printed alone and the exit code is 2; any other exception is a
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,8 @@ from sonic_runtime.contract.errors import SonicError
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""What a shell tells of a program that SIGPIPE ended."""
 
 
 def run_command(command: Callable[[list[str]], int | None], arguments: Sequence[str]) -> int:
@@ -28,22 +31,23 @@ def run_command(command: Callable[[list[str]], int | None], arguments: Sequence[
         arguments: command line without the program's name.
 
     Returns:
-        The exit code: 2 after a SonicError, 130 after Ctrl-C.
+        The exit code: 2 after a SonicError, 130 after Ctrl-C, 141 after a pipe that `say` does not account for.
     """
     program = Path(sys.argv[0]).name
     try:
         return command(list(arguments)) or 0
     except SonicError as error:
-        sys.stdout.flush()
+        with _or_nowhere():
+            sys.stdout.flush()
         sys.stderr.write(f"{program}: {error}\n")
         return EXIT_MISTAKE
     except KeyboardInterrupt:
         sys.stderr.write(f"{program}: interrupted\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # the reader of our output is gone, as in `sonic-bench tick | head -1`
+        # what the command would have returned is not known; it was no success
         sys.stderr.close()
-        return 0
+        return EXIT_BROKEN_PIPE
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -52,9 +56,25 @@ def wants_help(arguments: Sequence[str]) -> bool:
 
 
 def say(text: str) -> None:
-    """Write a line to standard output, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Write a line to standard output, at once.
+
+    Where its reader is gone, as in `sonic-run | head -1`, this and all that follows goes nowhere: the command runs on
+    to its end, and its exit code is that of what it did.
+    """
+    with _or_nowhere():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def _or_nowhere() -> Iterator[None]:
+    """Send standard output nowhere from now on, what is still buffered included, where its reader is gone."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def help_text(usage: str, description: str, config: str, schema: type[msgspec.Struct]) -> str:
@@ -66,7 +86,7 @@ def help_text(usage: str, description: str, config: str, schema: type[msgspec.St
 
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Catch Ctrl-C, SIGTERM and a terminal that is closed; the function handed out says whether one came.
+    """Catch Ctrl-C, SIGQUIT, SIGTERM and a closed terminal; the function handed out says whether one came.
 
     The first one asks the loop to end in damping; the second one, from someone who cannot wait, raises. A closed
     terminal is left alone where it is ignored already, as under nohup.
@@ -78,7 +98,8 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
         if len(received) > 1:
             raise KeyboardInterrupt
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    # left to itself, Ctrl-\ would end the process at once: terminal without echo, robot without a last damping
+    numbers = [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     previous = {number: signal.signal(number, note) for number in numbers}

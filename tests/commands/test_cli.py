@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -198,7 +199,32 @@ def test_a_fault_is_told_and_is_no_success(monkeypatch, capsys, tmp_path, policy
     assert "fault tilt" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_reader_that_is_gone_does_not_turn_a_fault_into_a_success(tmp_path, policy):
+    code = "import sys; from sonic_runtime import cli; sys.argv = ['sonic-run', *sys.argv[1:]]; sys.exit(cli.run())"
+    arguments = [
+        f"policy={policy}", "clock=lockstep", "goals.source=stand", "duration_s=20", "output.endpoint=null",
+        f"run_dir={tmp_path}/r",
+    ]  # fmt: skip
+    read, write = os.pipe()
+    os.close(read)
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, env=env, check=False
+    )
+    os.close(write)
+    assert done.returncode == 1, done.stderr
+    assert "fault tilt" in done.stderr
+
+
+def test_a_pipe_that_breaks_anywhere_else_is_no_success(monkeypatch):
+    def command(arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert run_command(command, []) == 141
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
 def test_a_signal_ends_a_real_time_run_in_order(tmp_path, policy, number):
     code = "import sys; from sonic_runtime import cli; sys.argv = ['sonic-run', *sys.argv[1:]]; sys.exit(cli.run())"
     arguments = [f"policy={policy}", "goals.source=stand", "output.endpoint=null", f"run_dir={tmp_path}/r"]

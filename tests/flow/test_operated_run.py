@@ -67,10 +67,11 @@ def test_a_ramp_that_is_not_over_refuses_to_hand_over(operated):
     assert operated.wait() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_the_run_in_damping_and_gives_the_terminal_back(operated, number):
     operated.expect("waiting")
-    operated.press("\x03") if number == signal.SIGINT else operated.process.send_signal(number)
+    key = {signal.SIGINT: "\x03", signal.SIGQUIT: "\x1c"}.get(number)
+    operated.process.send_signal(number) if key is None else operated.press(key)
     operated.expect("damping: every joint brakes")
     assert operated.wait() == 0
     assert termios.tcgetattr(operated.slave) == operated.before
