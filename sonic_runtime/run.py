@@ -249,6 +249,7 @@ def _facts(goals: Goals, parts: TickParts, robot: OpenRobot) -> Facts:
         source=goals.line,
         received=None if counters is None else lambda: counters.received,
         refusal=lambda: guard.refusal,
+        policy=lambda: parts.controllers.policy,
         warnings=lambda: [*guard.warnings, *robot.warnings()],
         robot=robot.line,
         checks_off=guard.off,

@@ -54,6 +54,7 @@ class Facts:
         source: what goals come from now, in a few words.
         received: messages the stream has brought; None without a stream.
         refusal: why the last "start" was refused.
+        policy: what "policy" has selected to be in charge once a policy is.
         warnings: what is not well but goes on.
         checks_off: checks of the guard that are turned off.
         looser: limits of the guard that are looser than the shipped ones, by key.
@@ -63,6 +64,7 @@ class Facts:
     source: Callable[[], str] = lambda: ""
     received: Callable[[], int] | None = None
     refusal: Callable[[], str] = lambda: ""
+    policy: Callable[[], str] = lambda: ""
     warnings: Callable[[], Sequence[GuardWarning]] = lambda: ()
     checks_off: Sequence[str] = ()
     looser: Mapping[str, LooserLimit] = field(default_factory=dict)
@@ -168,6 +170,8 @@ class Status:
             if event.kind == "start" and mode_before == report.mode:
                 why = self._facts.refusal() or f"there is nothing to start in the mode {report.mode}"
                 text = f"start refused: {why}"
+            if event.kind == "policy" and self._facts.policy():
+                text += f": {self._facts.policy()} is selected"
             if event.kind != "turn":  # a held key gives thirty a second
                 self.say(text)
 

@@ -21,15 +21,25 @@ class NoOperator:
         """Nothing to release."""
 
 
+_ASK_AGAIN_NS = 1_000_000_000
+
+
 class AutoStart:
-    """An OperatorInput for runs without an operator: says start in the modes waiting and ready, then play, once."""
+    """An OperatorInput for runs without an operator: says start in the modes waiting and ready, then play, once.
+
+    A start that is refused is asked for again after a second, as a person would.
+    """
 
     def __init__(self) -> None:
         self._played = False
+        self._asked: tuple[str, int] | None = None
 
     def read(self, state: RobotState, mode: str) -> Sequence[OperatorEvent]:
         """Return what leads on from this mode."""
         if mode in ("waiting", "ready"):
+            if self._asked is not None and self._asked[0] == mode and state.stamp_ns - self._asked[1] < _ASK_AGAIN_NS:
+                return ()
+            self._asked = (mode, state.stamp_ns)
             return (OperatorEvent("start", origin="auto"),)
         if mode in ("stand", "active") and not self._played:
             self._played = True

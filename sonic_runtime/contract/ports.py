@@ -85,6 +85,11 @@ class Controllers(Protocol):
         """Name of the controller in charge."""
         ...
 
+    @property
+    def policy(self) -> str:
+        """Name of what is in charge, now or later, in the modes stand and active."""
+        ...
+
     def act(self, mode: Mode, state: RobotState, goal: Goal | None, events: Sequence[OperatorEvent] = ()) -> Decision:
         """Return the decision of the controller that mode and goal call for."""
         ...

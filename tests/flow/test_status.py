@@ -90,6 +90,13 @@ def test_a_refused_start_says_why(log):
     assert "start (gamepad)" not in lines
 
 
+def test_a_policy_that_is_chosen_before_the_start_is_named(log):
+    log.watch(Facts(policy=lambda: "jump"))
+    log.put(make_report(0, "waiting", controller="damping"))
+    log.put(make_report(1, "waiting", controller="damping", events=[OperatorEvent("policy", origin="keys")]))
+    assert "policy (keys): jump is selected" in written(log)
+
+
 def test_warnings_come_and_go(log):
     warnings = []
     log.watch(Facts(warnings=lambda: warnings, checks_off=["tilt", "overrun"]))

@@ -8,6 +8,7 @@ import pytest
 
 from sonic_runtime.contract.errors import ConfigError
 from teleop import operator_station
+from teleop.operator_inputs import AutoStart
 from teleop.operator_station import OperatorConfig, open_station
 from tests.fakes.parts import make_state
 from tests.teleop.test_wireless_remote import remote_bytes
@@ -93,3 +94,10 @@ def test_a_run_that_nobody_could_start_is_refused():
         open_station(config(), print)
     station = open_station(config(auto_start=True), print)
     assert [event.kind for event in station.read(make_state(), "waiting")] == ["start"]
+
+
+def test_an_automatic_start_that_is_refused_is_asked_for_once_a_second():
+    auto = AutoStart()
+    asked = [tick for tick in range(151) if auto.read(make_state(stamp_ns=tick * 20_000_000), "waiting")]
+    assert asked == [0, 50, 100, 150]
+    assert auto.read(make_state(stamp_ns=3_010_000_000), "ready"), "another mode is another question"
