@@ -45,7 +45,8 @@ def frozen(number: int) -> bytes:
 
 @pytest.mark.parametrize("broken", [silent, not_a_number, foreign, frozen])
 def test_a_stream_that_breaks_ends_in_damping(broken):
-    run, clock = FakeRun(), RealTimeClock()
+    # the machine of a test may be busy
+    run, clock = FakeRun(overrun_ms=1000.0), RealTimeClock()
     run.robot.state_of = lambda _: make_state(stamp_ns=clock.now_ns())
     with zmq.Context() as context, context.socket(zmq.PUB) as socket:
         socket.set(zmq.LINGER, 0)
