@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -14,6 +15,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def _in_the_foreground():
+    """Make the terminal the program's own, and hang-ups something it hears: tests may run under nohup."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class TerminalProgram:
@@ -27,7 +34,7 @@ class TerminalProgram:
         self.process = subprocess.Popen(
             [sys.executable, *arguments], cwd=ROOT, stdin=self.slave, stdout=self.slave, stderr=self.slave,
             env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_in_the_foreground,
         )  # fmt: skip
         self.text = ""
 
