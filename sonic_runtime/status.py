@@ -16,6 +16,9 @@ from typing import TextIO
 
 import numpy as np
 
+# np.percentile imports it at its first call; compiled in this thread, it would keep the interpreter from the loop
+import numpy.ma
+
 from sonic_runtime.contract.messages import Mode, TickReport
 from sonic_runtime.contract.operator import BINDINGS, EventKind, shown_key
 from sonic_runtime.guard.config import LooserLimit

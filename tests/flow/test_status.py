@@ -4,8 +4,11 @@ import io
 import os
 import pty
 import select
+import subprocess
+import sys
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from sonic_runtime.status import Facts, Status
 from tests.fakes.parts import make_goal, make_state, make_target
 
 MS = 1_000_000
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def make_report(index=0, mode="stand", **changes):
@@ -206,3 +210,24 @@ def test_a_terminal_that_takes_nothing_does_not_hold_up_the_loop():
     status.close()
     assert time.monotonic() - begin < 4.0
     os.close(read)
+
+
+def test_nothing_is_imported_once_it_exists():
+    """A module that is compiled in a thread keeps the interpreter from the loop for as long as that takes."""
+    code = (
+        "import io, sys, time\n"
+        "from sonic_runtime.status import Status\n"
+        "from tests.fakes.parts import FakeRun\n"
+        "from sonic_runtime.tick import tick\n"
+        "status, run, seen = Status(io.StringIO()), FakeRun(), []\n"
+        "tick(run.parts, 0)\n"
+        "sys.addaudithook(lambda event, args: seen.append(args[0]) if event == 'import' else None)\n"
+        "for index in range(1, 5):\n"
+        "    status.put(tick(run.parts, index))\n"
+        "status.line()\n"
+        "time.sleep(0.5)\n"
+        "status.close()\n"
+        "print(seen)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
