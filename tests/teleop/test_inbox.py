@@ -134,11 +134,13 @@ def bind_soon(socket: zmq.Socket, endpoint: str) -> None:
     deadline = time.monotonic() + 5
     while True:
         try:
-            return socket.bind(endpoint)
+            socket.bind(endpoint)
         except zmq.ZMQError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+        else:
+            return
 
 
 def hear(inbox: ZmqInbox, sender: zmq.Socket, message: bytes) -> list[bytes]:
